@@ -1,0 +1,151 @@
+"""Keeps what was asked until it is answered, across deaths of the child."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from dsa_lite.errors import ModelError, TeacherError
+from dsa_lite_llama_cpp.process import ChildDied, ChildProcess
+
+_DEATHS_IN_A_ROW = 5
+_DEATHS_PER_REQUEST = 2
+
+
+@dataclass
+class _Asked:
+    payload: dict[str, Any]
+    started: bool = False
+    deaths: int = 0
+
+
+class Conversation:
+    """Asks the child and hands out its replies by ticket. One thread at a time; several askers may take turns."""
+
+    def __init__(self, settings: dict[str, Any]) -> None:
+        """Start the child. Raises ModelError when it cannot load the model."""
+        self._settings = settings
+        self._waiting: deque[int] = deque()
+        self._open: dict[int, _Asked] = {}
+        self._sent: set[int] = set()
+        self._replies: dict[int, dict[str, Any]] = {}
+        self._tickets = 0
+        self._deaths_in_a_row = 0
+        self._child: ChildProcess | None = None
+        self.slots = 0
+        self._start()
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the child, None when closed."""
+        return self._child.pid if self._child else None
+
+    def ask(self, payload: dict[str, Any]) -> int:
+        """Queue a request; returns its ticket. Sent by the next `reply()`."""
+        self._tickets += 1
+        self._open[self._tickets] = _Asked({**payload, "ticket": self._tickets})
+        self._waiting.append(self._tickets)
+        return self._tickets
+
+    def reply(self, tickets: Collection[int]) -> tuple[int, dict[str, Any]]:
+        """Wait for the reply to any of `tickets`. Raises TeacherError when the child dies over and over."""
+        while True:
+            for ticket in tickets:
+                if ticket in self._replies:
+                    return ticket, self._replies.pop(ticket)
+            try:
+                self._send_waiting()
+                self._take(self._running_child().read())
+            except ChildDied as death:
+                self._mourn(str(death))
+
+    def abandon(self, tickets: Collection[int]) -> None:
+        """Forget requests; the child stops working on them."""
+        sent = [t for t in tickets if t in self._sent]
+        for ticket in tickets:
+            self._open.pop(ticket, None)
+            self._replies.pop(ticket, None)
+            self._sent.discard(ticket)
+        self._waiting = deque(t for t in self._waiting if t in self._open)
+        if sent and self._child:
+            try:
+                self._child.send([{"cancel": sent}])
+            except ChildDied as death:
+                self._mourn(str(death))
+
+    def close(self) -> None:
+        if self._child:
+            self._child.close()
+            self._child = None
+
+    def _running_child(self) -> ChildProcess:
+        if self._child is None:
+            raise TeacherError("the teacher is closed", hint="open it again")
+        return self._child
+
+    def _start(self) -> None:
+        self._child = ChildProcess(self._settings)
+        path = self._settings["path"]
+        hint = "the file may need a newer llama.cpp, or more memory; try another model file"
+        try:
+            first = self._child.read()
+        except ChildDied as death:
+            self.close()
+            raise ModelError(f"llama.cpp cannot load {path}: {death}", hint=hint) from death
+        except BaseException:
+            self.close()
+            raise
+        if "failed" in first:
+            self.close()
+            raise ModelError(f"llama.cpp cannot load {path}: {first['failed']}", hint=hint)
+        self.slots = int(first["slots"])
+
+    def _send_waiting(self) -> None:
+        """Send what waits. What ran when the child died goes alone, so that only a deadly request dies twice."""
+        if any(self._open[t].deaths for t in self._sent):
+            return
+        suspect = next((t for t in self._waiting if self._open[t].deaths), None)
+        if suspect is not None and self._sent:
+            return
+        batch = [suspect] if suspect is not None else list(self._waiting)
+        if not batch:
+            return
+        self._sent.update(batch)
+        self._waiting = deque(t for t in self._waiting if t not in self._sent)
+        self._running_child().send([{"ask": [self._open[t].payload for t in batch]}])
+
+    def _take(self, message: dict[str, Any]) -> None:
+        ticket = message["ticket"]
+        if ticket not in self._open:
+            return  # abandoned
+        if message["kind"] == "started":
+            self._open[ticket].started = True
+            return
+        self._deaths_in_a_row = 0
+        self._settle(ticket, message)
+
+    def _settle(self, ticket: int, message: dict[str, Any]) -> None:
+        del self._open[ticket]
+        self._sent.discard(ticket)
+        self._replies[ticket] = message
+
+    def _mourn(self, how: str) -> None:
+        self.close()
+        self._deaths_in_a_row += 1
+        if self._deaths_in_a_row > _DEATHS_IN_A_ROW:
+            raise TeacherError(f"{how} ({self._deaths_in_a_row} times in a row)", hint="try a smaller model or context")
+        for ticket in sorted(self._sent, reverse=True):
+            asked = self._open[ticket]
+            asked.deaths += asked.started
+            asked.started = False
+            if asked.deaths >= _DEATHS_PER_REQUEST:
+                self._settle(ticket, {"finish": "error", "error": how})
+            else:
+                self._waiting.appendleft(ticket)
+        self._sent.clear()
+        try:
+            self._start()
+        except ModelError as error:
+            raise TeacherError(f"{how}; it cannot be started again: {error.message}", hint=error.hint) from error

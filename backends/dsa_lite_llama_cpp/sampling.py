@@ -1,0 +1,111 @@
+"""Choosing the next token of one request. Child only."""
+
+from __future__ import annotations
+
+import codecs
+import ctypes
+from typing import Any
+
+import llama_cpp as C
+import numpy as np
+import numpy.typing as npt
+
+from dsa_lite_llama_cpp.context import Context
+from dsa_lite_llama_cpp.model import Model
+
+_CANDIDATE = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])
+
+
+class NothingAllowed(Exception):
+    """The grammar leaves no token to choose."""
+
+
+def _chain(temperature: float, top_p: float, seed: int) -> Any:
+    chain = C.llama_sampler_chain_init(C.llama_sampler_chain_default_params())
+    if temperature == 0:
+        C.llama_sampler_chain_add(chain, C.llama_sampler_init_greedy())
+        return chain
+    if top_p < 1:
+        C.llama_sampler_chain_add(chain, C.llama_sampler_init_top_p(top_p, 1))
+    C.llama_sampler_chain_add(chain, C.llama_sampler_init_temp(temperature))
+    C.llama_sampler_chain_add(chain, C.llama_sampler_init_dist(seed))
+    return chain
+
+
+class Sampler:
+    """A request's chain (top-p, temperature, draw by seed) and grammar. `close()` frees both."""
+
+    def __init__(self, model: Model, *, temperature: float, top_p: float, seed: int, grammar: Any = None) -> None:
+        """`grammar`: a llama_sampler of its own, or None; freed here."""
+        self._model = model
+        self._chain = _chain(temperature, top_p, seed)
+        self._grammar = grammar
+        self._utf8 = codecs.getincrementaldecoder("utf-8")("strict")
+        self._one = np.zeros(1, _CANDIDATE)
+
+    def pick(self, context: Context, row: int) -> int:
+        """The token after decoded row `row`. Raises NothingAllowed."""
+        token = int(C.llama_sampler_sample(self._chain, context.pointer, row))
+        if self._grammar is None:
+            return token
+        # The grammar over a whole large vocabulary costs a thousand times one token: ask about the chosen one first.
+        if not (self._allows(token) and self._whole_characters(token)):
+            token = self._pick_allowed(context.logits(row))
+        self._utf8.decode(self._model.piece(token))
+        C.llama_sampler_accept(self._grammar, token)
+        return token
+
+    def close(self) -> None:
+        C.llama_sampler_free(self._chain)
+        if self._grammar is not None:
+            C.llama_sampler_free(self._grammar)
+        self._chain = self._grammar = None
+
+    def _allows(self, token: int) -> bool:
+        self._one[0] = (token, 1.0, 0.0)
+        self._apply(self._grammar, self._one)
+        return bool(np.isfinite(self._one["logit"][0]))
+
+    def _whole_characters(self, token: int) -> bool:
+        """Whether the token continues valid UTF-8: llama.cpp's grammar takes any byte as the rest of a character.
+
+        Control tokens are out too: the grammar reads their names as text, the reply leaves them out.
+        """
+        if not self._model.piece(token) and not self._model.ends(token):
+            return False
+        state = self._utf8.getstate()
+        try:
+            self._utf8.decode(self._model.piece(token), final=self._model.ends(token))
+            begun = self._utf8.getstate()[0]
+        except UnicodeDecodeError:
+            return False
+        finally:
+            self._utf8.setstate(state)
+        # Half a surrogate: Python waits for its third byte, and then none is right.
+        return not (begun[:1] == b"\xed" and begun[1:2] >= b"\xa0")
+
+    def _pick_allowed(self, logits: npt.NDArray[np.float32]) -> int:
+        candidates = np.zeros(len(logits), _CANDIDATE)
+        candidates["id"] = np.arange(len(logits))
+        candidates["logit"] = logits
+        self._apply(self._grammar, candidates)
+        allowed = candidates[np.isfinite(candidates["logit"])]
+        while len(allowed):
+            # A copy: the chain sorts, cuts and rescales its candidates.
+            work = allowed.copy()
+            token = int(work["id"][self._apply(self._chain, work)])
+            if self._whole_characters(token):
+                return token
+            allowed = allowed[allowed["id"] != token]
+        raise NothingAllowed("the grammar allows none of the model's tokens here")
+
+    def _apply(self, sampler: Any, candidates: npt.NDArray[np.void]) -> int:
+        """Run a sampler over candidates in place; returns the index it selected."""
+        array = C.llama_token_data_array(
+            data=ctypes.cast(candidates.ctypes.data, C.llama_token_data_p),
+            size=len(candidates),
+            selected=-1,
+            sorted=False,
+        )
+        C.llama_sampler_apply(sampler, ctypes.byref(array))
+        return int(array.selected)

@@ -1,0 +1,168 @@
+"""From a folder or a cached hub id to a frozen base model in memory. Never the network, never code from the model."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+from torch import Tensor
+from transformers import AutoConfig, AutoModelForCausalLM
+from transformers.utils import logging as transformers_logging
+
+from dsa_lite.errors import ModelError, UsageError
+
+_FILES = ("*.json", "*.safetensors", "*.jinja")
+_WHOLE = 64 << 20  # bytes; bigger files are fingerprinted by their size and two ends
+_END = 1 << 20
+_TOLERANCE = 2e-2  # of the largest logit, in bfloat16's favour
+
+
+@dataclass
+class Base:
+    """A frozen causal language model, taken apart: `inner` gives hidden states, `logits` the rest."""
+
+    model: Any
+    folder: Path
+    device: torch.device
+    dtype: torch.dtype
+    context_tokens: int
+
+    @property
+    def inner(self) -> Any:
+        """The network below the output layer."""
+        return self.model.base_model
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Float32 logits (N, V) of hidden states (N, H)."""
+        config = self.model.config.get_text_config()
+        logits: Tensor = self.model.get_output_embeddings()(hidden).float()
+        factor = (getattr(config, "logit_scale", None) or 1.0) / (getattr(config, "logits_scaling", None) or 1.0)
+        if factor != 1.0:
+            logits = logits * factor
+        cap = getattr(config, "final_logit_softcapping", None)
+        return torch.tanh(logits / cap) * cap if cap else logits
+
+
+def find_folder(source: str) -> Path:
+    """The folder a source means. Raises ModelError naming what is missing."""
+    folder = Path(source).expanduser()
+    if folder.is_file():
+        raise ModelError(f"{source} is a file", hint="a student is a folder with config.json and *.safetensors")
+    if not folder.is_dir():
+        folder = _cached(source)
+    wanted = ("config.json", "tokenizer.json", "*.safetensors")
+    missing = [pattern for pattern in wanted if not any(folder.glob(pattern))]
+    if missing:
+        raise ModelError(
+            f"{folder} is not a student model: no {', no '.join(missing)}",
+            hint="give a Hugging Face model folder with safetensors weights (GGUF files are for teachers)",
+        )
+    return folder
+
+
+def _cached(source: str) -> Path:
+    hint = "give a local folder, or download the model first: hf download <id>"
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+", source):
+        raise ModelError(f"no such student model folder: {source}", hint=hint)
+    try:
+        return Path(snapshot_download(source, local_files_only=True, allow_patterns=list(_FILES)))
+    except (LocalEntryNotFoundError, HFValidationError, OSError) as error:
+        raise ModelError(f"{source} is neither a folder nor a model in the Hugging Face cache", hint=hint) from error
+
+
+def fingerprint(folder: Path) -> str:
+    """SHA-256 over configuration, tokenizer and weights (of very big files: size, first and last MiB)."""
+    digest = hashlib.sha256()
+    for path in [folder / "config.json", folder / "tokenizer.json", *sorted(folder.glob("*.safetensors"))]:
+        size = path.stat().st_size
+        digest.update(f"{path.name}\0{size}\0".encode())
+        with path.open("rb") as file:
+            if size <= _WHOLE:
+                digest.update(file.read())
+            else:
+                digest.update(file.read(_END))
+                file.seek(-_END, 2)
+                digest.update(file.read())
+    return digest.hexdigest()
+
+
+def choose_device(name: str) -> tuple[torch.device, torch.dtype]:
+    """Where to compute, and in what precision: bfloat16 where the hardware has it, float32 elsewhere."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise UsageError(f"unknown device: {name}", hint="auto, cpu, cuda or mps") from error
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not there.get(device.type, False):
+        raise UsageError(f"PyTorch finds no {name} device on this machine", hint="device = cpu works everywhere")
+    wide = device.type != "cuda" or torch.cuda.get_device_capability(device) < (8, 0)
+    return device, torch.float32 if wide else torch.bfloat16
+
+
+def load_base(folder: Path, device: torch.device, dtype: torch.dtype) -> Base:
+    """The frozen model on the CPU, in evaluation mode (`Base.device` says where it will compute).
+
+    Raises ModelError for an architecture that transformers does not know, broken or incomplete weights.
+    """
+    local: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+    try:
+        with _quiet():
+            config = AutoConfig.from_pretrained(folder, **local)
+            loaded: Any = AutoModelForCausalLM.from_pretrained(
+                folder, config=config, dtype=dtype, use_safetensors=True, output_loading_info=True, **local
+            )
+    except (ValueError, KeyError, OSError, RuntimeError, TypeError, AttributeError) as error:
+        first = str(error).strip().split("\n")[0]
+        hint = "is its architecture one that transformers knows?"
+        raise ModelError(f"{folder} cannot be loaded: {first}", hint=hint) from error
+    except Exception as error:
+        if type(error).__module__.split(".")[0] not in ("safetensors", "safetensors_rust"):
+            raise
+        raise ModelError(f"the weights in {folder} are broken: {error}", hint="copy or download them again") from error
+    model, info = loaded
+    if info["missing_keys"]:
+        raise ModelError(f"the weights in {folder} lack {', '.join(sorted(info['missing_keys'])[:5])}")
+    model.requires_grad_(False).eval()
+    base = Base(model, folder, device, dtype, _context_tokens(config))
+    _check_logits(base)
+    return base
+
+
+def _context_tokens(config: Any) -> int:
+    return int(getattr(config.get_text_config(), "max_position_embeddings", None) or 1 << 30)
+
+
+def _check_logits(base: Base) -> None:
+    """An architecture that treats its logits in a way we do not know must not be trained wrongly in silence."""
+    ids = torch.arange(1, 5)[None]
+    with torch.no_grad():
+        expected = base.model(input_ids=ids, use_cache=False).logits[0].float()
+        ours = base.logits(base.inner(input_ids=ids, use_cache=False).last_hidden_state[0])
+    if not torch.allclose(ours, expected, rtol=0, atol=_TOLERANCE * float(expected.abs().max())):
+        kind = base.model.config.model_type
+        raise ModelError(f"models of type {kind} change their logits in a way this backend does not know")
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """No progress bars and no advice on the user's terminal while loading."""
+    settings: Any = transformers_logging
+    verbosity, bars = settings.get_verbosity(), settings.is_progress_bar_enabled()
+    settings.set_verbosity_error()
+    settings.disable_progress_bar()
+    try:
+        yield
+    finally:
+        settings.set_verbosity(verbosity)
+        if bars:
+            settings.enable_progress_bar()

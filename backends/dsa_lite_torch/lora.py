@@ -1,0 +1,183 @@
+"""The adapter: PEFT's LoRA modules own parameters, names and file format; the arithmetic is one fused step per layer.
+
+PEFT's own forward adds two full-sized elementwise passes per layer and keeps their results for the backward pass.
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from peft import LoraConfig, get_peft_model, get_peft_model_state_dict
+from peft.tuners.lora import LoraLayer
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from dsa_lite.errors import ModelError
+from dsa_lite.student import StudentOptions
+from dsa_lite_torch.loading import Base
+
+_NAME = "default"
+_MERGED_BYTES = 2 << 30  # generation keeps merged copies of the layers below this size
+
+
+class LoraModel:
+    """A base whose linear layers carry an adapter. `parameters`: A and B of every layer, in a fixed order."""
+
+    def __init__(self, base: Base, source: str, options: StudentOptions) -> None:
+        self.base = base
+        self.dropout = options.lora_dropout
+        self.dropout_generator: torch.Generator | None = None  # None: no dropout
+        self.enabled = True
+        self._peft = _inject(base, source, options)
+        base.model.to(base.device)
+        self._layers = [_Layer(self, module) for module in base.model.modules() if isinstance(module, LoraLayer)]
+        self.parameters: list[nn.Parameter] = [p for layer in self._layers for p in (layer.a, layer.b)]
+
+    @contextmanager
+    def disabled(self) -> Iterator[None]:
+        """The base alone."""
+        self.enabled = False
+        try:
+            yield
+        finally:
+            self.enabled = True
+
+    @contextmanager
+    def merged(self) -> Iterator[None]:
+        """The adapter folded into copies of the weights, for many small forward passes; the base stays as it is."""
+        size = sum(layer.weight.numel() * layer.weight.element_size() for layer in self._layers)
+        for layer in self._layers if size <= _MERGED_BYTES else []:
+            layer.merge()
+        try:
+            yield
+        finally:
+            for layer in self._layers:
+                layer.effective = None
+
+    def save(self, folder: Path) -> None:
+        """Write adapter_config.json and adapter_model.safetensors, as PEFT reads them."""
+        folder.mkdir(parents=True, exist_ok=True)
+        state = get_peft_model_state_dict(self._peft, adapter_name=_NAME, save_embedding_layers=False)
+        tensors = {name: value.detach().cpu().contiguous().clone() for name, value in sorted(state.items())}
+        save_file(tensors, folder / "adapter_model.safetensors", metadata={"format": "pt"})
+        config = {**self._peft.peft_config[_NAME].to_dict(), "inference_mode": True}
+        # PEFT writes sets in a different order in every process
+        content = {name: sorted(value) if isinstance(value, set) else value for name, value in config.items()}
+        text = json.dumps(content, indent=2, sort_keys=True)
+        (folder / "adapter_config.json").write_text(text + "\n", encoding="utf-8")
+
+
+class _Layer:
+    """Arithmetic of one linear layer with an adapter; replaces the PEFT module's forward."""
+
+    def __init__(self, owner: LoraModel, module: Any) -> None:
+        inner = module.get_base_layer()
+        # transformers' Conv1D (GPT-2) holds its weight transposed
+        self.weight: Tensor = inner.weight if isinstance(inner, nn.Linear) else inner.weight.t()
+        self.bias: Tensor | None = inner.bias
+        self.a: nn.Parameter = module.lora_A[_NAME].weight
+        self.b: nn.Parameter = module.lora_B[_NAME].weight
+        self.scale = float(module.scaling[_NAME])
+        self.effective: Tensor | None = None
+        self._owner = owner
+        module.forward = self.forward
+
+    def forward(self, x: Tensor) -> Tensor:
+        owner = self._owner
+        if not owner.enabled:
+            return F.linear(x, self.weight, self.bias)
+        if self.effective is not None:
+            return F.linear(x, self.effective, self.bias)
+        dropped = None
+        if owner.dropout and owner.dropout_generator is not None:
+            keep = torch.empty_like(x).bernoulli_(1 - owner.dropout, generator=owner.dropout_generator)
+            dropped = x * keep.div_(1 - owner.dropout)
+        y: Tensor = _LoraLinear.apply(x, dropped, self.weight, self.a, self.b, self.scale)  # type: ignore[no-untyped-call]
+        return y if self.bias is None else y + self.bias
+
+    def merge(self) -> None:
+        with torch.no_grad():
+            delta = self.b @ self.a
+            self.effective = (self.weight + delta.mul_(self.scale)).to(self.weight.dtype)
+
+
+class _LoraLinear(torch.autograd.Function):
+    """x W^T + s (d A^T) B^T with frozen W; d is x after dropout, or None for x itself.
+
+    x, d (..., in); W (out, in); A (r, in); B (out, r). Without dropout both paths' gradients of x meet in one matmul.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, dropped: Tensor | None, weight: Tensor, a: Tensor, b: Tensor, scale: float
+    ) -> Tensor:
+        rows = x.reshape(-1, x.shape[-1])
+        source = rows if dropped is None else dropped.reshape(-1, x.shape[-1])
+        low = source @ a.to(x.dtype).t()
+        y = rows @ weight.t()
+        y.addmm_(low, b.to(x.dtype).t(), alpha=scale)
+        ctx.save_for_backward(source, low, weight, a, b)
+        ctx.scale, ctx.separate = scale, dropped is not None
+        return y.view(*x.shape[:-1], weight.shape[0])
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        source, low, weight, a, b = ctx.saved_tensors
+        shape = (*gradients[0].shape[:-1], weight.shape[1])
+        g = gradients[0].reshape(-1, weight.shape[0])
+        g_low = (g @ b.to(g.dtype)).mul_(ctx.scale)
+        g_a = (g_low.t() @ source).to(a.dtype)
+        g_b = (g.t() @ low).to(b.dtype).mul_(ctx.scale)
+        g_x = g_dropped = None
+        if ctx.separate and ctx.needs_input_grad[1]:
+            g_dropped = (g_low @ a.to(g.dtype)).view(shape)
+        if ctx.needs_input_grad[0]:
+            g_x = g @ weight
+            if not ctx.separate:
+                g_x.addmm_(g_low, a.to(g.dtype))
+            g_x = g_x.view(shape)
+        return g_x, g_dropped, None, g_a, g_b, None
+
+
+def _linear_names(base: Base) -> list[str]:
+    """The last names of all linear layers below the output layer: "all-linear" in a form that fits every depth."""
+    linear = [n for n, module in base.inner.named_modules() if type(module).__name__ in ("Linear", "Conv1D")]
+    return sorted({name.rpartition(".")[2] for name in linear})
+
+
+def _inject(base: Base, source: str, options: StudentOptions) -> Any:
+    """Put PEFT's modules into the base, on the CPU; the start depends on the seed alone, on every device."""
+    alpha: Any = int(options.lora_alpha) if options.lora_alpha.is_integer() else options.lora_alpha
+    config = LoraConfig(
+        r=options.lora_rank,
+        lora_alpha=alpha,
+        lora_dropout=options.lora_dropout,
+        target_modules=_linear_names(base),
+        task_type="CAUSAL_LM",
+        base_model_name_or_path=source,
+    )
+    generator = torch.default_generator
+    before = generator.get_state()
+    generator.manual_seed(options.seed)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", category=FutureWarning, module=r"(transformers|peft)\.")
+            wrapped = get_peft_model(base.model, config, adapter_name=_NAME)
+    except ValueError as error:
+        raise ModelError(f"no adapter fits {base.folder}: {error}") from error
+    finally:
+        generator.set_state(before)
+    wrapped.peft_config[_NAME].base_model_name_or_path = source
+    wrapped.eval()
+    layers = [module.get_base_layer() for module in base.model.modules() if isinstance(module, LoraLayer)]
+    odd = {type(layer).__name__ for layer in layers} - {"Linear", "Conv1D"}
+    if odd:
+        raise ModelError(f"layers of type {', '.join(sorted(odd))} cannot carry an adapter here")
+    return wrapped

@@ -1,0 +1,138 @@
+"""Every setting of a run, with its unit and default, in one place.
+
+The defaults suit real students of 0.5-8 B parameters. A model folder may carry a `dsa-lite.toml` with what it needs
+instead; the order is: these defaults < the teacher's file < the student's file < the user's file < flags.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Order = Literal["lower_to_higher", "higher_to_lower", "random"]
+Preset = Literal["skill", "global", "cartography"]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class TeacherSettings(Section):
+    """How the teacher is run and how long one keeps asking it."""
+
+    context_tokens: int = Field(default=0, ge=0, description="tokens per sequence; 0: as long as the longest request needs")
+    in_flight: int = Field(default=0, ge=0, description="requests at a time; 0: the backend chooses")
+    threads: int = Field(default=0, ge=0, description="CPU threads; 0: all cores")
+    gpu_layers: int = Field(default=-1, ge=-1, description="layers on the GPU; -1: as many as fit")
+    temperature: float = Field(default=0.8, ge=0)
+    top_p: float = Field(default=0.95, gt=0, le=1)
+    attempts: int = Field(default=4, ge=1, description="times one item is asked for before it is given up")
+    min_yield: float = Field(
+        default=0.1, ge=0, le=1, description="a stage stops when a smaller share of its replies than this is usable"
+    )
+    min_replies: int = Field(default=40, ge=1, description="replies seen before min_yield is judged")
+
+
+class StudentSettings(Section):
+    """The adapter and where it is trained."""
+
+    lora_rank: int = Field(default=16, gt=0)
+    lora_alpha: float = Field(default=32.0, gt=0, description="the adapter's output is scaled by alpha / rank")
+    lora_dropout: float = Field(default=0.0, ge=0, lt=1)
+    weight_decay: float = Field(default=0.0, ge=0)
+    max_grad_norm: float = Field(default=1.0, gt=0)
+    device: str = Field(default="auto", description="auto, cpu, cuda or mps")
+    threads: int = Field(default=0, ge=0, description="CPU threads; 0: all cores")
+    micro_batch_tokens: int = Field(default=16384, gt=0, description="padded tokens per forward pass; memory, not results")
+    max_tokens: int = Field(default=1024, gt=0, description="longer examples are dropped and listed, never cut")
+    checkpoint_seconds: float = Field(default=60.0, gt=0, description="time between two checkpoints, s")
+
+
+class GraphSettings(Section):
+    """Decomposition of the skill (METHODS: recursion and stop rule are ours)."""
+
+    expand: bool = Field(default=True, description="ask the teacher for prerequisites; false: the syllabus alone")
+    max_depth: int = Field(default=3, ge=0, description="how deep a skill found by the teacher is decomposed again")
+    max_prerequisites: int = Field(default=4, ge=1, description="prerequisites taken from one reply")
+    max_new_skills: int = Field(default=20, ge=0, description="skills the teacher may add to the syllabus")
+    max_tokens: int = Field(default=256, gt=0, description="tokens of a reply")
+
+
+class TextbookSettings(Section):
+    per_skill: int = Field(default=1, ge=0, description="passages per skill")
+    min_chars: int = Field(default=80, ge=0, description="a shorter passage is rejected, characters")
+    max_tokens: int = Field(default=900, gt=0, description="tokens of a passage")
+
+
+class ExerciseSettings(Section):
+    single_per_skill: int = Field(default=12, ge=0, description="exercises that use one skill, per skill")
+    composed_per_skill: int = Field(default=4, ge=0, description="exercises that join a skill with earlier ones, per skill")
+    max_composed_skills: int = Field(default=3, ge=2, description="most skills joined in one exercise")
+    max_tokens: int = Field(default=700, gt=0, description="tokens of a reply")
+    near_duplicate: float = Field(
+        default=0.8, gt=0, le=1, description="word overlap (Jaccard) from which two problems with the same numbers are one"
+    )
+
+
+class PretrainSettings(Section):
+    epochs: int = Field(default=1, ge=0)
+    learning_rate: float = Field(default=2e-4, gt=0)
+    warmup: float = Field(default=0.03, ge=0, lt=1, description="share of the steps")
+    batch_size: int = Field(default=4, gt=0, description="packed rows per step")
+    row_tokens: int = Field(default=1024, gt=1, description="tokens of a packed row")
+    order: Order = "lower_to_higher"
+
+
+class TuneSettings(Section):
+    rounds: int = Field(default=3, ge=1, description="train, look, act; the last round only trains and looks")
+    epochs: int = Field(default=2, ge=1, description="epochs per round")
+    learning_rate: float = Field(default=2e-4, gt=0)
+    warmup: float = Field(default=0.03, ge=0, lt=1, description="share of the whole stage")
+    batch_size: int = Field(default=16, gt=0, description="examples per step")
+    order: Order = "lower_to_higher"
+    length_window: int = Field(default=128, ge=1, description="examples inside which similar lengths are put together; 1: off")
+
+
+class DynamicsSettings(Section):
+    """How losses over epochs become regions, and regions become actions. Where the paper is silent these are ours."""
+
+    preset: Preset = Field(
+        default="skill",
+        description="skill: rule R3 on within-skill scores; global: R3 on raw losses; cartography: R1",
+    )
+    window_epochs: int = Field(default=3, ge=1, description="epochs looked back on")
+    burn_in: int = Field(default=1, ge=0, description="first epochs of the stage that are never looked at")
+    min_epochs: int = Field(default=1, ge=1, description="recorded epochs below which an example stays unclassified")
+    probes: int = Field(default=96, ge=0, description="constructed error examples for the baseline; 0: no error region")
+    probe_epochs: int = Field(default=3, ge=1)
+    error_sigma: Literal["ignore", "le", "ge"] = Field(default="ignore", description="extra clause against the baseline's deviation")
+    hard_sigma: Literal["ignore", "lt", "ge"] = Field(default="ignore", description="extra clause against the mean deviation")
+    max_error_fraction: float = Field(default=0.3, ge=0, le=1, description="most of the set removed in one round")
+    easy_weight: float = Field(default=0.3, ge=0, le=1, description="loss weight of easy examples; 0: dropped")
+    filter_errors: bool = True
+    down_weight_easy: bool = True
+    variants_per_hard: int = Field(default=1, ge=0, description="new exercises asked for per hard one")
+    compositions_per_pair: int = Field(default=1, ge=0, description="harder problems asked for per pair of easy ones")
+    max_new_fraction: float = Field(default=0.2, ge=0, description="most new exercises per round, as a share of the set")
+
+
+class EvaluateSettings(Section):
+    max_tokens: int = Field(default=400, gt=0, description="tokens of an answer")
+    batch_size: int = Field(default=64, gt=0, description="items answered at a time")
+    limit: int = Field(default=0, ge=0, description="items per held-out set; 0: all")
+
+
+class Config(Section):
+    """The whole tree; the sections are named after the stages."""
+
+    seed: int = Field(default=0, ge=0, lt=2**31)
+    teacher: TeacherSettings = TeacherSettings()
+    student: StudentSettings = StudentSettings()
+    graph: GraphSettings = GraphSettings()
+    textbooks: TextbookSettings = TextbookSettings()
+    exercises: ExerciseSettings = ExerciseSettings()
+    pretrain: PretrainSettings = PretrainSettings()
+    tune: TuneSettings = TuneSettings()
+    dynamics: DynamicsSettings = DynamicsSettings()
+    evaluate: EvaluateSettings = EvaluateSettings()

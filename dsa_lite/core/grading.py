@@ -1,0 +1,135 @@
+"""Reading an answer out of a reply, and comparing answers as text."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from fractions import Fraction
+
+FUNCTIONS = (
+    "arcsin", "arccos", "arctan", "asin", "acos", "atan", "sinh", "cosh", "tanh", "sin", "cos", "tan", "sec", "csc",
+    "cot", "ln", "log", "exp", "sqrt", "abs",
+)  # fmt: skip
+
+_ANSWER = re.compile(r"\banswer(?:\s+is)?\s*(?:\*\*|__)?\s*:\s*(.*)$", re.IGNORECASE)
+_SIGNS = str.maketrans(
+    {"−": "-", "–": "-", "—": "-", "‐": "-", "‑": "-", "·": "*", "×": "*", "⋅": "*", "∙": "*", "÷": "/", "⁄": "/"}
+    | {"∕": "/", "π": "pi", "√": "sqrt", "’": "'", "′": "'", "≤": "<=", "≥": ">="}
+)
+_SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿ", "0123456789+-()n")
+_LATEX_WORDS = (
+    (re.compile(r"\\(?:cdot|times)(?![A-Za-z])"), "*"),
+    (re.compile(r"\\pm(?![A-Za-z])"), "±"),
+    (re.compile(r"\\(?:left|right|displaystyle)(?![A-Za-z])"), ""),
+    (re.compile(r"\\[dt]frac(?![A-Za-z])"), r"\\frac"),
+    (re.compile(r"\\(?:[,;!: ]|quad(?![A-Za-z]))"), " "),
+    (re.compile(r"\\(?:text|mathrm|textbf|mathbf)\{([^{}]*)\}"), r"\1"),
+)
+_NUMBER = re.compile(
+    r"([+-]?)(\d{1,40}|\d{1,3}(?:,\d{3}){1,6})(\.\d{1,40})?(?:/(\d{1,40}))?|([+-]?)(\.\d{1,40})", re.ASCII
+)
+
+
+def extract_answer(reply: str) -> str | None:
+    r"""The text after the last "Answer:", else what stands in the last \boxed{…}, else None."""
+    lines = reply.splitlines()
+    for i in range(len(lines) - 1, -1, -1):
+        found = _ANSWER.search(lines[i])
+        if found is None:
+            continue
+        following = (line for line in lines[i + 1 :] if line.strip())
+        text = _stripped(found[1]) or _stripped(next(following, ""))
+        if text:
+            return text
+    boxed = _last_boxed(reply)
+    return _stripped(boxed) or None if boxed is not None else None
+
+
+def _stripped(text: str) -> str:
+    """Without emphasis, dollar signs, a box, or the full stop of the sentence."""
+    before = None
+    while text != before:
+        before = text
+        text = text.strip()
+        boxed = _last_boxed(text)
+        if boxed is not None:
+            text = boxed
+        for left, right in (("**", "**"), ("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"), ("`", "`")):
+            if text.startswith(left) and text.endswith(right) and len(text) >= len(left) + len(right):
+                text = text[len(left) : -len(right)]
+        text = text.removeprefix("**").removesuffix("**")
+        if text.endswith(".") and not text.endswith(".."):
+            text = text[:-1]
+    return text
+
+
+def _last_boxed(text: str) -> str | None:
+    start = text.rfind(r"\boxed{")
+    if start < 0:
+        return None
+    start += len(r"\boxed{")
+    depth = 1
+    for i in range(start, len(text)):
+        depth += {"{": 1, "}": -1}.get(text[i], 0)
+        if depth == 0:
+            return text[start:i]
+    return None
+
+
+def normalise(answer: str) -> str:
+    """One spelling for answers that differ in signs, blanks or the case of words only. Twice is the same as once."""
+    for _ in range(8):
+        before, answer = answer, _normalised(answer)
+        if answer == before:
+            break
+    return answer
+
+
+def _normalised(text: str) -> str:
+    text = re.sub(r"[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿ]+", lambda m: _exponent(m[0].translate(_SUPERSCRIPTS)), text)
+    text = re.sub(r"(?<=\d)(?=[¼-¾⅐-⅞])", "+", text)
+    text = unicodedata.normalize("NFKC", text).translate(_SIGNS)
+    for pattern, replacement in _LATEX_WORDS:
+        text = pattern.sub(replacement, text)
+    text = _stripped(text).replace("$", "").replace("**", "^")
+    text = re.sub(r"\^(?:\{([+-]?\w+)\}|\(([+-]?\w+)\))", lambda m: _exponent(m[1] or m[2]), text)
+    text = re.sub(r"\s+", " ", text).strip()
+    return text.casefold() if has_words(text) else re.sub(r"(?<!\d) | (?!\d)", "", text)
+
+
+def _exponent(text: str) -> str:
+    return f"^{text}" if len(text) == 1 or text.isdigit() else f"^({text})"
+
+
+def has_words(text: str) -> bool:
+    """Whether letters stand together that are neither a function's name nor a product of single letters."""
+    return any(not run.endswith(FUNCTIONS) for run in re.findall(r"(?<!\\)[^\W\d_]{3,}", text.lower()))
+
+
+def same_text(a: str, b: str) -> bool:
+    """Equal after `normalise`; nothing is equal to an empty answer."""
+    one = normalise(a)
+    return bool(one) and one == normalise(b)
+
+
+def plain_number(text: str) -> Fraction | None:
+    """The value of an integer, decimal or fraction written out (thousands may have commas); None for anything else."""
+    found = _NUMBER.fullmatch(normalise(text))
+    if found is None:
+        return None
+    sign, whole, decimals, below, bare_sign, bare = found.groups()
+    if bare:
+        value = Fraction("0" + bare)
+    elif below is not None and int(below) == 0:
+        return None
+    else:
+        value = Fraction(whole.replace(",", "") + (decimals or "")) / int(below or 1)
+    return -value if "-" in (sign or bare_sign or "") else value
+
+
+def choice_letter(text: str) -> str | None:
+    """The letter of a multiple-choice answer, as a capital: "B", "(b)", "B. Paris", "option C"."""
+    text = _stripped(unicodedata.normalize("NFKC", re.sub(r"\\(?:text|mathrm|textbf)\{([^{}]*)\}", r"\1", text)))
+    text = re.sub(r"^(?:(?:the|answer|option|choice|is)\b\s*:?\s*)+", "", text, flags=re.IGNORECASE)
+    found = re.match(r"[(\[{]?\s*([A-Za-z])\s*(?:[)\]}.:,]|$)", text)
+    return found[1].upper() if found else None

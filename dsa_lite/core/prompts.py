@@ -1,0 +1,165 @@
+"""What the teacher is asked, and how its replies are read.
+
+The user message is short and structured, so that a very small teacher can be trained on it; the instructions for a
+capable teacher stand in the system message. The prompts are ours: the paper (DSA, arXiv 2412.19361) prints none.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from dsa_lite.config import TeacherSettings
+from dsa_lite.records import Exercise, Message, Skill, SkillPack
+from dsa_lite.teacher import Request
+
+M = TypeVar("M", bound=BaseModel)
+
+_NOT_IN_NAMES = re.compile(r"[=:;{}\[\]<>|\"\\\n]|[.!?](\s|$)")
+
+_EXERCISE_RULES = """Reply with one JSON object with the keys "problem", "solution" and "answer".
+- problem: a self-contained question with exactly one right answer that can be checked. Do not hint at the solution.
+- solution: worked step by step, one small step at a time; begin each part with the name of the skill it uses, exactly as
+  the request spells it, followed by a colon. Every named skill must be used. Check every step before you write it.
+- answer: the final answer alone, as short as possible, no words that are not part of it."""
+
+_SYSTEM = {
+    "prerequisites": """You design a course on {subject}. {about}
+Name the skills a learner must have before learning the skill you are given: direct prerequisites only, at most
+{limit}, each a short name of one to five words. Use the names of the course where one fits: {known}.
+Reply with one JSON object with the key "prerequisites", a list of names; an empty list if nothing is needed first.""",
+    "textbook": """You write the textbook of a course on {subject}. {about}
+Write one passage about the skill you are given: what it is, when it is used, how it builds on the prerequisites named,
+the key ideas in plain words, three worked examples with every step, and one homework problem with its answer.
+Plain text, no headings, no remarks about the task.""",
+    "exercise": "You write exercises for a course on {subject}. {about}\n" + _EXERCISE_RULES,
+    "variant": "You write exercises for a course on {subject}. {about}\nWrite a new problem of the same kind as the one"
+    " given, at least as hard, with other values or another setting.\n" + _EXERCISE_RULES,
+    "compose": "You write exercises for a course on {subject}. {about}\nJoin the two given problems into one harder"
+    " problem whose answer needs both.\n" + _EXERCISE_RULES,
+}
+
+EXERCISE_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "problem": {"type": "string", "minLength": 1},
+        "solution": {"type": "string", "minLength": 1},
+        "answer": {"type": "string", "minLength": 1},
+    },
+    "required": ["problem", "solution", "answer"],
+    "additionalProperties": False,
+}
+
+
+def prerequisites_schema(limit: int) -> dict[str, Any]:
+    """Schema of a decomposition reply: at most `limit` names."""
+    names = {"type": "array", "items": {"type": "string", "minLength": 1}, "maxItems": limit}
+    return {"type": "object", "properties": {"prerequisites": names}, "required": ["prerequisites"],
+            "additionalProperties": False}  # fmt: skip
+
+
+class ExerciseReply(BaseModel):
+    """The three parts of a written exercise, blanks stripped, none empty."""
+
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True, str_min_length=1)
+
+    problem: str
+    solution: str
+    answer: str
+
+
+class PrerequisitesReply(BaseModel):
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
+
+    prerequisites: list[str]
+
+
+def seed_of(run_seed: int, request_id: str) -> int:
+    """Seed of one request, from the run's seed and the request's id: nothing else in flight changes a reply."""
+    return int.from_bytes(hashlib.sha256(f"{run_seed}/{request_id}".encode()).digest()[:4], "big")
+
+
+class Prompts:
+    """Builds the requests of one run."""
+
+    def __init__(self, pack: SkillPack, settings: TeacherSettings, seed: int) -> None:
+        self._pack = pack
+        self._settings = settings
+        self._seed = seed
+
+    def prerequisites(self, id: str, skill: Skill, known: Sequence[str], *, limit: int, max_tokens: int) -> Request:
+        system = self._system("prerequisites", [skill], limit=str(limit), known="; ".join(known))
+        user = f"task: prerequisites\nsubject: {self._pack.title}\nskill: {skill.name}"
+        return self._request(id, system, user, max_tokens, prerequisites_schema(limit))
+
+    def textbook(self, id: str, skill: Skill, prerequisites: Sequence[Skill], *, max_tokens: int) -> Request:
+        names = "; ".join(s.name for s in prerequisites) or "none"
+        user = f"{self._head('textbook', [skill])}\nprerequisites: {names}"
+        return self._request(id, self._system("textbook", [skill]), user, max_tokens, None)
+
+    def exercise(self, id: str, skills: Sequence[Skill], difficulty: str, *, max_tokens: int) -> Request:
+        user = f"{self._head('exercise', skills)}\ndifficulty: {difficulty}"
+        return self._request(id, self._system("exercise", skills), user, max_tokens, EXERCISE_SCHEMA)
+
+    def remake(self, id: str, skills: Sequence[Skill], parents: Sequence[Exercise], *, max_tokens: int) -> Request:
+        """A variant of one exercise, or a harder problem composed of two."""
+        task = "variant" if len(parents) == 1 else "compose"
+        user = "\n".join([self._head(task, skills), *(f"problem: {p.problem}" for p in parents)])
+        return self._request(id, self._system(task, skills), user, max_tokens, EXERCISE_SCHEMA)
+
+    def _head(self, task: str, skills: Sequence[Skill]) -> str:
+        return f"task: {task}\nsubject: {self._pack.title}\nskills: {'; '.join(s.name for s in skills)}"
+
+    def _system(self, task: str, skills: Sequence[Skill], **words: str) -> str:
+        about = " ".join(f"{s.name}: {s.description}" for s in skills if s.description)
+        return _SYSTEM[task].format(subject=self._pack.title, about=about or self._pack.description, **words)
+
+    def _request(self, id: str, system: str, user: str, max_tokens: int, schema: dict[str, Any] | None) -> Request:
+        return Request(
+            id=id,
+            messages=(Message(role="system", content=system), Message(role="user", content=user)),
+            json_schema=schema,
+            max_tokens=max_tokens,
+            temperature=self._settings.temperature,
+            top_p=self._settings.top_p,
+            seed=seed_of(self._seed, id),
+        )
+
+
+def plausible_name(name: str) -> bool:
+    """Whether a text can be the name of a skill: a few words, no sentence, no formula."""
+    letters = sum(c.isalpha() for c in name)
+    return letters >= 2 and len(name) <= 60 and len(name.split()) <= 8 and not _NOT_IN_NAMES.search(name)
+
+
+def read_exercise(text: str) -> ExerciseReply | str:
+    """The parsed reply, or the reason it is malformed."""
+    return _parse(ExerciseReply, text)
+
+
+def read_prerequisites(text: str) -> PrerequisitesReply | str:
+    """The parsed reply, or the reason it is malformed."""
+    return _parse(PrerequisitesReply, text)
+
+
+def _parse(model: type[M], text: str) -> M | str:
+    try:
+        return model.model_validate(json.loads(_unfenced(text), strict=False))
+    except json.JSONDecodeError as error:
+        return f"no JSON: {error.msg} at character {error.pos}"
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        return f"{'.'.join(str(p) for p in first['loc'])}: {first['msg']}"
+
+
+def _unfenced(text: str) -> str:
+    """Servers without a grammar often wrap JSON in a Markdown fence."""
+    text = text.strip()
+    if text.startswith("```"):
+        text = text.split("\n", 1)[-1].rsplit("```", 1)[0]
+    return text

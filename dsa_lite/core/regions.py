@@ -1,0 +1,104 @@
+"""Regions: every example is error, hard, easy, ambiguous or unclassified.
+
+The four sets are DSA's (arXiv 2412.19361); its inequalities are not public, so both rules and the guards are ours.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dsa_lite.config import DynamicsSettings
+
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+REGIONS = np.array(["unclassified", "ambiguous", "easy", "hard", "error"])
+UNCLASSIFIED, AMBIGUOUS, EASY, HARD, ERROR = range(5)
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """Mean loss and mean deviation of constructed error examples, in the scale the rule compares in."""
+
+    loss: float
+    deviation: float
+
+
+def classify(
+    mean: Floats, deviation: Floats, seen: NDArray[np.integer], baseline: Baseline | None, settings: DynamicsSettings
+) -> tuple[NDArray[np.str_], list[str]]:
+    """Region (N,) of each example, and warnings as sentences.
+
+    mean, deviation (N,): over the window, nats or scores (NaN: not seen); seen (N,): epochs seen. First match wins:
+
+    1. error: mean >= the baseline's (R1, preset "cartography": and deviation <= the baseline's);
+    2. hard: mean >= the average (R1: mean > and deviation < the averages);
+    3. easy: mean < and deviation < the averages;
+    4. ambiguous.
+
+    R3, presets "skill" and "global", has switches error_sigma and hard_sigma. Averages are over the examples judged,
+    those seen in min_epochs or more; the rest are unclassified. No baseline: no error region. At most
+    max_error_fraction of the judged become errors, highest mean first; the others of them are ambiguous.
+    """
+    judged = (seen >= settings.min_epochs) & np.isfinite(mean) & np.isfinite(deviation)
+    if not judged.any():
+        return REGIONS[np.zeros(len(mean), dtype=np.int64)], (
+            [f"No example was seen in {settings.min_epochs} epochs or more: none is classified."] if len(mean) else []
+        )
+    average = Baseline(_average(mean[judged]), _average(deviation[judged]))
+    warnings: list[str] = []
+    error, spared = _errors(mean, deviation, judged, average, baseline, settings, warnings)
+    hard = judged & _hard(mean, deviation, average, settings)
+    easy = judged & (mean < average.loss) & (deviation < average.deviation)
+    codes = np.where(judged, AMBIGUOUS, UNCLASSIFIED)
+    codes[easy], codes[hard], codes[spared], codes[error] = EASY, HARD, AMBIGUOUS, ERROR
+    return REGIONS[codes], warnings
+
+
+def _average(values: Floats) -> float:
+    """Mean, kept inside the values' range so that equal values are equal to their mean."""
+    return float(np.clip(values.mean(), values.min(), values.max()))
+
+
+def _errors(
+    mean: Floats, deviation: Floats, judged: Flags, average: Baseline, baseline: Baseline | None,
+    settings: DynamicsSettings, warnings: list[str],
+) -> tuple[Flags, Flags]:  # fmt: skip
+    """Error examples (N,), and those that look like errors but are spared by the guard (N,)."""
+    none = np.zeros(len(mean), dtype=np.bool_)
+    if baseline is None:
+        return none, none
+    if not baseline.loss > average.loss:
+        warnings.append(
+            f"The constructed errors have a loss of {baseline.loss:.3g}, the examples one of {average.loss:.3g}: "
+            "they cannot be told apart, so no example is called an error."
+        )
+        return none, none
+    suspect = judged & (mean >= baseline.loss)
+    clause = "le" if settings.preset == "cartography" else settings.error_sigma
+    if clause != "ignore":
+        suspect &= deviation <= baseline.deviation if clause == "le" else deviation >= baseline.deviation
+    most = math.floor(settings.max_error_fraction * int(judged.sum()) + 1e-9)
+    found = np.flatnonzero(suspect)
+    if len(found) > most:
+        warnings.append(
+            f"{len(found)} of {int(judged.sum())} examples look like errors; at most {most} are removed in one round, "
+            "the others stay at full weight."
+        )
+    error = none.copy()
+    error[found[np.argsort(-mean[found], kind="stable")][:most]] = True
+    return error, suspect & ~error
+
+
+def _hard(mean: Floats, deviation: Floats, average: Baseline, settings: DynamicsSettings) -> Flags:
+    if settings.preset == "cartography":
+        return (mean > average.loss) & (deviation < average.deviation)
+    if settings.hard_sigma == "lt":
+        return (mean >= average.loss) & (deviation < average.deviation)
+    if settings.hard_sigma == "ge":
+        return (mean >= average.loss) & (deviation >= average.deviation)
+    return mean >= average.loss

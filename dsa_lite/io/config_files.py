@@ -1,0 +1,116 @@
+"""Settings from several sources, merged in order into one Config."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from dsa_lite.config import Config
+from dsa_lite.errors import ConfigError
+from dsa_lite.io.jsonl import short
+from dsa_lite.io.toml import read_toml
+
+__all__ = ["MODEL_FILE", "Layer", "changes", "load_config", "model_settings", "read_toml"]
+
+Layer = tuple[str, Mapping[str, Any]]
+MODEL_FILE = "dsa-lite.toml"
+
+
+def load_config(layers: Sequence[Layer]) -> Config:
+    """Merge (label, settings) layers, the later over the earlier. Keys may be nested or dotted.
+
+    Every problem of every layer is reported at once, with the label of the layer it comes from.
+    """
+    problems: list[str] = []
+    given, labels = _merged(layers, problems)
+    tree: dict[str, Any] = {}
+    for key, value in given.items():
+        *sections, name = key.split(".")
+        table = tree
+        for section in sections:
+            table = table.setdefault(section, {})
+        table[name] = value
+    try:
+        config = Config.model_validate(tree)
+    except ValidationError as error:
+        problems += [_described(fault, given, labels) for fault in error.errors(include_url=False)]
+    if problems:
+        raise ConfigError(
+            "the settings do not fit", problems=tuple(problems), hint="all settings: dsa-lite config schema"
+        )
+    return config
+
+
+def _merged(layers: Sequence[Layer], problems: list[str]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Dotted key -> value and dotted key -> label of the last layer that has it; unknown keys become problems."""
+    known = _flat(Config())
+    given: dict[str, Any] = {}
+    labels: dict[str, str] = {}
+    for label, settings in layers:
+        for key, value in _dotted(settings):
+            if key in known:
+                given[key], labels[key] = value, label
+            elif any(k.startswith(key + ".") for k in known):
+                problems.append(f"{label}: {key}: got {short(value)}, allowed: a table [{key}]")
+            else:
+                close = _closest(key, list(known))
+                problems.append(f"{label}: {key}: unknown setting" + (f"; did you mean {close}?" if close else ""))
+    return given, labels
+
+
+def _dotted(settings: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    found: list[tuple[str, Any]] = []
+    for name, value in settings.items():
+        if isinstance(value, Mapping) and value:
+            found += _dotted(value, f"{prefix}{name}.")
+        elif not isinstance(value, Mapping):
+            found.append((prefix + str(name), value))
+    return found
+
+
+def _flat(section: BaseModel, prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name in type(section).model_fields:
+        value = getattr(section, name)
+        if isinstance(value, BaseModel):
+            flat |= _flat(value, f"{prefix}{name}.")
+        else:
+            flat[prefix + name] = value
+    return flat
+
+
+def _closest(key: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
+    if close:
+        return close[0]
+    last = {k.rpartition(".")[2]: k for k in reversed(known)}
+    close = difflib.get_close_matches(key.rpartition(".")[2], list(last), n=1, cutoff=0.7)
+    return last[close[0]] if close else ""
+
+
+def _described(fault: Any, given: Mapping[str, Any], labels: Mapping[str, str]) -> str:
+    key = ".".join(map(str, fault["loc"]))
+    allowed = str(fault["msg"]).removeprefix("Input should be ").removeprefix("Value error, ")
+    return f"{labels.get(key, 'settings')}: {key}: got {short(given.get(key, fault['input']))}, allowed: {allowed}"
+
+
+def changes(config: Config, layers: Sequence[Layer] = ()) -> list[tuple[str, Any, Any, str]]:
+    """(dotted key, value, default, label of the layer it comes from) of every setting that is not at its default."""
+    defaults = _flat(Config())
+    labels = _merged(layers, [])[1]
+    return [(k, v, defaults[k], labels.get(k, "")) for k, v in _flat(config).items() if v != defaults[k]]
+
+
+def model_settings(model_path: Path) -> dict[str, Any]:
+    """What a model asks for: dsa-lite.toml in its folder; for a file, <stem>.dsa-lite.toml beside it comes first."""
+    candidates = [model_path / MODEL_FILE]
+    if model_path.is_file():
+        candidates = [model_path.with_name(f"{model_path.stem}.{MODEL_FILE}"), model_path.with_name(MODEL_FILE)]
+    for path in candidates:
+        if path.is_file():
+            return read_toml(path)
+    return {}

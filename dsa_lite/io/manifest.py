@@ -1,0 +1,103 @@
+"""What a run is, and which of its stages are done, with which inputs, and how long they took."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from dsa_lite.errors import ConfigError
+from dsa_lite.events import STAGES
+from dsa_lite.io.files import write_atomic
+from dsa_lite.io.jsonl import line_problems
+
+IDENTITY = ("skill", "teacher", "student", "backend", "seed")
+Began = Literal["new", "resumed", "reused", "changed"]
+
+
+class StageEntry(BaseModel):
+    """State of one stage. `input_hash` "" means: its outputs are being removed."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    status: Literal["running", "done"]
+    input_hash: str
+    seconds: float = Field(default=0.0, ge=0, description="working time over all attempts, s")
+
+
+class Manifest(BaseModel):
+    """The content of manifest.json, saved whole at every change."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    version: Literal[1] = 1
+    stages: dict[str, StageEntry] = Field(default_factory=dict)
+
+    @classmethod
+    def load(cls, path: Path) -> Manifest:
+        if not path.exists():
+            return cls()
+        try:
+            return cls.model_validate_json(path.read_bytes())
+        except ValidationError as error:
+            raise ConfigError(
+                f"{path} does not fit", problems=tuple(line_problems(path, 1, error)), hint="start over with --fresh"
+            ) from error
+
+    def save(self, path: Path) -> None:
+        write_atomic(path, json.dumps(self.model_dump(), indent=2) + "\n")
+
+
+class Ledger:
+    """The manifest of one run, saved at every change."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._manifest = Manifest.load(path)
+
+    def stage(self, name: str) -> StageEntry | None:
+        entry = self._manifest.stages.get(name)
+        return entry if entry is not None and entry.input_hash else None
+
+    def begin(self, stage: str, input_hash: str, clear: Callable[[Sequence[str]], None]) -> Began:
+        """Mark a stage as running. With other inputs than before, `clear` removes its outputs and all later stages'."""
+        entry = self._manifest.stages.get(stage)
+        if entry is not None and entry.input_hash == input_hash:
+            return "reused" if entry.status == "done" else "resumed"
+        if entry is not None:
+            # mark, remove, forget: a crash at any point leaves a mark that makes the next `begin` clear again
+            cleared = STAGES[STAGES.index(stage) :]
+            self._manifest.stages.update({s: StageEntry(status="running", input_hash="") for s in cleared})
+            self._manifest.save(self._path)
+            clear(cleared)
+            for name in cleared:
+                del self._manifest.stages[name]
+        self._put(stage, StageEntry(status="running", input_hash=input_hash))
+        return "new" if entry is None else "changed"
+
+    def add_seconds(self, stage: str, seconds: float) -> None:
+        entry = self._manifest.stages[stage]
+        self._put(stage, entry.model_copy(update={"seconds": entry.seconds + seconds}))
+
+    def finish(self, stage: str) -> None:
+        self._put(stage, self._manifest.stages[stage].model_copy(update={"status": "done"}))
+
+    def seconds(self) -> float:
+        return sum(entry.seconds for entry in self._manifest.stages.values())
+
+    def _put(self, stage: str, entry: StageEntry) -> None:
+        self._manifest.stages[stage] = entry
+        self._manifest.save(self._path)
+
+
+def differences(was: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
+    """What sets two identities apart, one line each."""
+    names = [*IDENTITY, *sorted({*asked, *was} - set(IDENTITY))]
+    return [
+        f"{name}: was {was.get(name, 'not set')}, asked for {asked.get(name, 'not set')}"
+        for name in names
+        if str(was.get(name, "")) != str(asked.get(name, ""))
+    ]

@@ -1,0 +1,145 @@
+"""Stage 3: exercises. Single-skill ones and ones that join a skill with earlier ones (DSA, section on exercises)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from dsa_lite.core.graph import SkillGraph
+from dsa_lite.core.overlap import OverlapIndex
+from dsa_lite.core.prompts import read_exercise
+from dsa_lite.core.steps import arithmetic_steps
+from dsa_lite.io.checker import AnswerChecker
+from dsa_lite.records import TOO_LONG, Difficulty, Exercise, Origin
+from dsa_lite.stages import graph as graph_stage
+from dsa_lite.stages.context import Context
+from dsa_lite.stages.held_out import HeldOutGuard
+from dsa_lite.stages.writing import Refusal, Slot, Writing, fill
+from dsa_lite.teacher import Reply, Request
+
+STAGE = "exercises"
+DIFFICULTIES: tuple[Difficulty, ...] = ("easy", "medium", "hard")
+
+
+def inputs(context: Context) -> dict[str, object]:
+    return {
+        "exercises": context.config.exercises.model_dump(),
+        "teacher": context.config.teacher.model_dump(include={"temperature", "top_p", "attempts"}),
+        "held_out": sorted(i.problem for items in context.job.skill.held_out.values() for i in items),
+    }
+
+
+def run(context: Context) -> str:
+    """Write every exercise. Returns a one-line summary."""
+    wanted = plan(context, graph_stage.load(context))
+    kept = write(context, wanted, STAGE, 0, ())
+    composed = sum(len(e.skills) > 1 for e in kept)
+    return f"{len(kept)} exercises ({composed} composed), {sum(e.tokens_out for e in kept):,} tokens"
+
+
+def plan(context: Context, graph: SkillGraph) -> dict[str, Exercise]:
+    """The wanted exercises by slot id: drafts that say skills, origin and difficulty, their text still empty."""
+    settings = context.config.exercises
+    drafts: dict[str, Exercise] = {}
+    for skill in graph.skills:
+        rng = context.rng("compose", skill)
+        ancestors = graph.ancestors(skill)
+        for number in range(settings.single_per_skill):
+            id = f"{skill}-s-{number:03d}"
+            drafts[id] = _draft(id, (skill,), "single", number)
+        for number in range(settings.composed_per_skill if ancestors else 0):
+            most = min(settings.max_composed_skills - 1, len(ancestors))
+            count = int(rng.integers(1, most + 1))
+            chosen = sorted(rng.choice(len(ancestors), size=count, replace=False))
+            id = f"{skill}-c-{number:03d}"
+            drafts[id] = _draft(id, (*(ancestors[i] for i in chosen), skill), "composed", number)
+    return drafts
+
+
+def _draft(id: str, skills: tuple[str, ...], origin: Origin, number: int) -> Exercise:
+    return Exercise(id=id, problem="", solution="", answer="", skills=skills, origin=origin,
+                    difficulty=DIFFICULTIES[number % 3])  # fmt: skip
+
+
+def write(
+    context: Context, drafts: dict[str, Exercise], stage: str, round: int, existing: Sequence[Exercise]
+) -> list[Exercise]:
+    """Have the teacher fill in the drafts, each checked; none repeats `existing` or a held-out item."""
+    graph = graph_stage.load(context)
+    by_id = {e.id: e for e in existing}
+    tokens = context.config.exercises.max_tokens
+
+    def slot(draft: Exercise) -> Slot:
+        skills = [graph.skills[s] for s in draft.skills]
+        parents = [by_id[p] for p in draft.parents]
+
+        def ask(id: str) -> Request:
+            if parents:
+                return context.prompts.remake(id, skills, parents, max_tokens=tokens)
+            return context.prompts.exercise(id, skills, draft.difficulty, max_tokens=tokens)
+
+        return Slot(draft.id, ask)
+
+    with AnswerChecker(context.job.skill.checker) as checker:
+        writing = Writing(
+            stage, "exercises", [slot(d) for _, d in sorted(drafts.items())], context.folder.exercises(),
+            _reader(drafts, graph, HeldOutGuard(context)),
+            _settler(context.config.exercises.near_duplicate, existing, checker), round,
+        )  # fmt: skip
+        return fill(context, writing)
+
+
+def _reader(
+    drafts: dict[str, Exercise], graph: SkillGraph, guard: HeldOutGuard
+) -> Callable[[Slot, Reply], Exercise | Refusal]:
+    def read(slot: Slot, reply: Reply) -> Exercise | Refusal:
+        parsed = read_exercise(reply.text)
+        if isinstance(parsed, str):
+            return Refusal("malformed", parsed)
+        draft = drafts[slot.id]
+        for skill in draft.skills:
+            name = graph.skills[skill].name
+            if name.casefold() not in parsed.solution.casefold():
+                return Refusal("skill not named", f"the solution does not name {name}")
+        if clash := guard.same(parsed.problem):
+            return Refusal("held out", f"the same problem as {clash}")
+        right, wrong = arithmetic_steps(parsed.solution)
+        update = {
+            "id": reply.id, "problem": parsed.problem, "solution": parsed.solution, "answer": parsed.answer,
+            "steps_right": None if right + wrong == 0 else wrong == 0,
+            "tokens_in": reply.tokens_in, "tokens_out": reply.tokens_out,
+        }  # fmt: skip
+        return draft.model_copy(update=update)
+
+    return read
+
+
+def _settler(
+    threshold: float, existing: Iterable[Exercise], checker: AnswerChecker
+) -> Callable[[Sequence[Exercise]], dict[str, Refusal]]:
+    old = [(e.id, e.problem) for e in sorted(existing, key=lambda e: e.id)]
+
+    def settle(items: Sequence[Exercise]) -> dict[str, Refusal]:
+        index = OverlapIndex(threshold)
+        for id, problem in old:
+            index.add(id, problem)
+        refused: dict[str, Refusal] = {}
+        for item, readable in zip(items, checker.readable([i.answer for i in items]), strict=True):
+            if not readable:
+                refused[item.id] = Refusal("answer cannot be checked", item.answer)
+            elif twin := index.find(item.problem):
+                refused[item.id] = Refusal("duplicate", f"the same problem as {twin}")
+            else:
+                index.add(item.id, item.problem)
+        return refused
+
+    return settle
+
+
+def load(context: Context, *, up_to_round: int = 0) -> list[Exercise]:
+    """The exercises in use that were written up to a round, sorted by id."""
+    # An exercise too long for one student is still an exercise: it is left out where it is encoded.
+    refused = {r.id for r in context.folder.rejected().read() if r.reason != TOO_LONG}
+    return sorted(
+        (e for e in context.folder.exercises().read() if e.round <= up_to_round and e.id not in refused),
+        key=lambda e: e.id,
+    )

@@ -1,0 +1,134 @@
+"""The loop every training stage shares: ordered, weighted, checkpointed steps that resume exactly where they stopped.
+
+What happens in an epoch (its batches, its learning rates) is worked out anew from seeds, so a checkpoint only needs the
+student's state and a position.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from dsa_lite.core.batching import pad
+from dsa_lite.core.encoding import Encoded, encode_exercise, target_text
+from dsa_lite.errors import TrainingError
+from dsa_lite.records import TOO_LONG, Exercise, Rejected
+from dsa_lite.stages.context import Context
+from dsa_lite.student import Batch, Observation
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where a stage stands. `epoch` counts over the whole stage; `step` inside it; `lines`: observations on disk that
+    belong to this position, in the current round's file; `tokens`: target tokens trained so far in the stage."""
+
+    round: int = 1
+    epoch: int = 0
+    step: int = 0
+    lines: int = 0
+    tokens: int = 0
+
+
+@dataclass
+class Epoch:
+    """One pass: `batches[i]()` builds batch i, `rates[i]` is its learning rate."""
+
+    batches: Sequence[Callable[[], Batch]]
+    rates: Sequence[float]
+    label: str
+
+
+class Trainer:
+    """Runs epochs of one stage on the context's student, from the last checkpoint on."""
+
+    def __init__(self, context: Context, stage: str, total_epochs: int) -> None:
+        self.context = context
+        self.stage = stage
+        self.total_epochs = total_epochs
+        self.position = Position()
+        self._saved_at = time.monotonic()
+        self._tokens_at_start = 0
+
+    def resume(self) -> bool:
+        """Take up the stage's last checkpoint, if there is one."""
+        found = self.context.folder.load_checkpoint(self.stage)
+        if found is None:
+            return False
+        folder, meta = found
+        self.context.student.load_state(folder)
+        self.position = Position(**meta)
+        self._tokens_at_start = self.position.tokens
+        return True
+
+    def save(self) -> None:
+        self.context.folder.save_checkpoint(self.stage, self._write_state, asdict(self.position))
+        self._saved_at = time.monotonic()
+
+    def _write_state(self, folder: Path) -> None:
+        self.context.student.save_state(folder)
+
+    def run(self, epoch: Epoch, observe: Callable[[Sequence[Observation]], int], sync: Callable[[], None]) -> None:
+        """Run what is left of one epoch. `observe` records observations and returns how many lines it wrote."""
+        student = self.context.student
+        every = self.context.config.student.checkpoint_seconds
+        losses: list[float] = []
+        for step in range(self.position.step, len(epoch.batches)):
+            observations = student.step(epoch.batches[step](), epoch.rates[step])
+            tokens = sum(o.tokens for o in observations)
+            losses.append(sum(o.nll for o in observations) / tokens)
+            self.position = replace(
+                self.position, step=step + 1, lines=self.position.lines + observe(observations),
+                tokens=self.position.tokens + tokens,
+            )  # fmt: skip
+            self._announce(epoch, losses)
+            if time.monotonic() - self._saved_at >= every:
+                sync()
+                self.save()
+        self.position = replace(self.position, epoch=self.position.epoch + 1, step=0)
+
+    def _announce(self, epoch: Epoch, losses: list[float]) -> None:
+        steps = len(epoch.batches)
+        self.context.progress(
+            self.stage, self.position.epoch * steps + self.position.step, self.total_epochs * steps,
+            self.position.tokens - self._tokens_at_start, epoch.label, loss=round(float(np.mean(losses[-20:])), 3),
+        )  # fmt: skip
+
+
+def encode_all(
+    context: Context, stage: str, round: int, exercises: Sequence[Exercise], *, list_long: bool = True
+) -> dict[str, Encoded]:
+    """Encoded exercises by id. Too long ones are left out and listed among the rejected, never cut."""
+    limit = min(context.config.student.max_tokens, context.student.context_tokens)
+    encoded: dict[str, Encoded] = {}
+    for exercise in exercises:
+        target = target_text(exercise.solution, exercise.answer)
+        item = encode_exercise(context.student.tokenizer, exercise.id, exercise.problem, target)
+        if len(item.ids) <= limit:
+            encoded[exercise.id] = item
+        elif list_long:
+            refuse_long(context, stage, round, item, limit, exercise.problem)
+    if not encoded and list_long:
+        raise TrainingError(
+            f"nothing to train on in stage {stage}: none of {len(exercises)} exercises fits {limit} tokens",
+            hint="raise student.max_tokens, or look at the exercises with: dsa-lite show " + str(context.folder.path),
+        )
+    return encoded
+
+
+def refuse_long(context: Context, stage: str, round: int, item: Encoded, limit: int, sample: str) -> None:
+    """List an example that is longer than the student may see (once, however often the stage is resumed)."""
+    log = context.folder.rejected()
+    if any(r.id == item.id and r.reason == TOO_LONG for r in log.read()):
+        return
+    detail = f"{len(item.ids)} tokens, at most {limit} are trained"
+    log.append(Rejected(id=item.id, stage=stage, reason=TOO_LONG, detail=detail, sample=sample[:400], round=round))
+    log.sync()
+
+
+def weighted(encoded: Sequence[Encoded], weights: Sequence[float]) -> Callable[[], Batch]:
+    """A batch that is padded only when it is needed."""
+    return lambda: pad(encoded, weights)

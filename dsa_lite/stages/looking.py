@@ -1,0 +1,73 @@
+"""What a round of tuning saw: losses over the window, the baseline from probes, regions and decisions (DSA, dynamics)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dsa_lite.core.actions import decide
+from dsa_lite.core.curriculum import order_examples
+from dsa_lite.core.dynamics import summarise, table, within_groups
+from dsa_lite.core.probes import make_probes
+from dsa_lite.core.regions import Baseline, classify
+from dsa_lite.records import Decision, Exercise
+from dsa_lite.stages.context import Context
+from dsa_lite.stages.learning import encode_all, weighted
+
+STAGE = "tune"
+
+
+def look(context: Context, round: int, examples: Sequence[Exercise]) -> list[Decision]:
+    """One decision per example trained in the round, sorted by id."""
+    settings = context.config.dynamics
+    observed = [o for r in range(1, round + 1) for o in context.folder.observations(r).read()]
+    skill_of = {e.id: e.skill for e in examples}
+    ids, losses = table(o for o in observed if o.example in skill_of)
+    names = sorted(set(skill_of.values()))
+    groups = np.array([names.index(skill_of[id]) for id in ids])
+    raw = summarise(losses, window=settings.window_epochs, burn_in=settings.burn_in)
+    per_skill = settings.preset == "skill"
+    scores, centre, scale = within_groups(losses, groups)
+    compared = summarise(scores, window=settings.window_epochs, burn_in=settings.burn_in) if per_skill else raw
+    baseline = None
+    probes, probe_losses = _probe(context, round, examples)
+    if probes:
+        if per_skill:
+            index = np.array([names.index(p.skill) for p in probes])
+            probe_losses = (probe_losses - centre[index, -1:]) / scale[index, -1:]
+        baseline = Baseline(loss=float(np.mean(probe_losses)), deviation=float(np.mean(np.std(probe_losses, axis=1))))
+    regions, warnings = classify(compared.mean, compared.deviation, raw.seen, baseline, settings)
+    for warning in warnings:
+        context.note(STAGE, f"round {round}: {warning}", warning=True)
+    context.folder.write_round(round, {"baseline": baseline and baseline.loss, "warnings": warnings})
+    return decide(ids, [skill_of[i] for i in ids], regions, raw.mean, raw.deviation, compared.mean, settings)
+
+
+def _probe(
+    context: Context, round: int, examples: Sequence[Exercise]
+) -> tuple[list[Exercise], NDArray[np.float64]]:  # fmt: skip
+    """Tune a throw-away copy of the adapter on wrong examples alone; their losses (N, epochs) in nats per token."""
+    settings, tune = context.config.dynamics, context.config.tune
+    probes = make_probes(examples, settings.probes, context.rng(STAGE, "probes", round))
+    if not probes:
+        return [], np.empty((0, settings.probe_epochs))
+    encoded = encode_all(context, STAGE, round, probes, list_long=False)
+    probes = [p for p in probes if p.id in encoded]
+    row = {p.id: i for i, p in enumerate(probes)}
+    losses = np.full((len(probes), settings.probe_epochs), np.nan)
+    lengths = [len(encoded[p.id].ids) for p in probes]
+    copy = context.student.fork()
+    try:
+        for epoch in range(settings.probe_epochs):
+            rng = context.rng(STAGE, "probes", round, epoch)
+            for batch in order_examples(
+                [0] * len(probes), lengths, batch_size=tune.batch_size, window=tune.length_window, rng=rng
+            ):
+                items = [encoded[probes[i].id] for i in batch]
+                for o in copy.step(weighted(items, [1.0] * len(items))(), tune.learning_rate):
+                    losses[row[o.example_id], epoch] = o.nll / o.tokens
+    finally:
+        copy.close()
+    return probes, losses

@@ -1,0 +1,76 @@
+"""Stage 4: curriculum pre-training. Textbooks in graph order, packed, lower levels first (DSA)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from dsa_lite.core.batching import pack, pack_batch
+from dsa_lite.core.curriculum import rank_skills
+from dsa_lite.core.encoding import Encoded, encode_text
+from dsa_lite.core.schedule import learning_rate
+from dsa_lite.io.rundir import digest
+from dsa_lite.records import Textbook
+from dsa_lite.stages import graph as graph_stage
+from dsa_lite.stages import textbooks
+from dsa_lite.stages.context import Context
+from dsa_lite.stages.learning import Epoch, Trainer, refuse_long
+from dsa_lite.student import Batch
+
+STAGE = "pretrain"
+
+
+def inputs(context: Context) -> dict[str, object]:
+    return {
+        "pretrain": context.config.pretrain.model_dump(),
+        "model": context.student.fingerprint,
+        "student": context.config.student.model_dump(exclude={"checkpoint_seconds"}),
+        "textbooks": digest(textbooks.load(context)),
+    }
+
+
+def run(context: Context) -> str:
+    """Train on every passage, then keep the state as the start of tuning. Returns a one-line summary."""
+    settings = context.config.pretrain
+    passages = textbooks.load(context)
+    trainer = Trainer(context, STAGE, settings.epochs)
+    resumed = trainer.resume()
+    while trainer.position.epoch < settings.epochs and passages:
+        batches = _batches(context, passages, trainer.position.epoch)
+        if not batches:
+            break
+        rates = [
+            learning_rate((trainer.position.epoch + (i + 1) / len(batches)) / settings.epochs,
+                          settings.learning_rate, settings.warmup)
+            for i in range(len(batches))
+        ]  # fmt: skip
+        label = f"epoch {trainer.position.epoch + 1} of {settings.epochs}"
+        trainer.run(Epoch(batches, rates, label), lambda observations: 0, lambda: None)
+        trainer.save()
+    if not resumed and trainer.position.epoch == 0:
+        trainer.save()
+    return f"{len(passages)} passages, {trainer.position.tokens:,} tokens trained"
+
+
+def _batches(context: Context, passages: Sequence[Textbook], epoch: int) -> list[Callable[[], Batch]]:
+    settings = context.config.pretrain
+    ranks = rank_skills(graph_stage.load(context), settings.order, context.rng(STAGE, "order"))
+    ordered = sorted(passages, key=lambda t: (ranks[t.skill], t.id))
+    rows = pack(_encode(context, ordered), row_tokens(context))
+    size = settings.batch_size
+    return [partial(pack_batch, rows[i : i + size]) for i in range(0, len(rows), size)]
+
+
+def row_tokens(context: Context) -> int:
+    return min(context.config.pretrain.row_tokens, context.student.context_tokens)
+
+
+def _encode(context: Context, passages: Sequence[Textbook]) -> list[Encoded]:
+    encoded = []
+    for passage in passages:
+        item = encode_text(context.student.tokenizer, passage.id, passage.text)
+        if len(item.ids) <= row_tokens(context):
+            encoded.append(item)
+        else:
+            refuse_long(context, STAGE, 0, item, row_tokens(context), passage.text)
+    return encoded

@@ -1,0 +1,176 @@
+"""Stage 7: what came of it. The summary, the data map's rows, and Dataset Cartography's own files."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dsa_lite.core.statistics import mcnemar_exact, wilson
+from dsa_lite.io.rundir import RunDir
+from dsa_lite.records import Action, Decision, Exercise, Graded, Region
+from dsa_lite.stages import evaluate, textbooks
+from dsa_lite.stages import exercises as exercise_stage
+from dsa_lite.stages import graph as graph_stage
+from dsa_lite.stages.context import Context
+
+STAGE = "report"
+REGIONS: tuple[Region, ...] = ("error", "hard", "easy", "ambiguous", "unclassified")
+
+
+@dataclass(frozen=True)
+class RegionRow:
+    """One row of the data map. Losses in nats per target token; NaN where the region is empty."""
+
+    region: Region
+    count: int
+    loss: float
+    deviation: float
+    weight: float
+    action: Action | None
+    share_wrong: float | None  # among the examples whose arithmetic could be checked; None: none could
+
+
+def inputs(context: Context) -> dict[str, object]:
+    return {"report": 1}
+
+
+def run(context: Context) -> str:
+    """Write training_dynamics/ and evaluation/summary.json. Returns a one-line summary."""
+    _write_dynamics(context)
+    context.folder.write_summary(summarise(context))
+    return "evaluation/summary.json, training_dynamics/"
+
+
+def last_decisions(run: RunDir) -> list[Decision]:
+    """What was last decided about each example, sorted by id."""
+    latest: dict[str, Decision] = {}
+    for round in run.rounds():
+        latest |= {d.example: d for d in run.decisions(round).read()}
+    return [latest[id] for id in sorted(latest)]
+
+
+def region_rows(run: RunDir, decisions: Sequence[Decision] | None = None) -> list[RegionRow]:
+    """The data map as a table, one row per region."""
+    decisions = last_decisions(run) if decisions is None else decisions
+    checked = {e.id: e.steps_right for e in run.exercises().read()}
+    return [_row(region, [d for d in decisions if d.region == region], checked) for region in REGIONS]
+
+
+def _row(region: Region, members: Sequence[Decision], checked: dict[str, bool | None]) -> RegionRow:
+    known = [checked[d.example] for d in members if checked.get(d.example) is not None]
+    return RegionRow(
+        region=region,
+        count=len(members),
+        loss=_mean([d.loss for d in members]),
+        deviation=_mean([d.deviation for d in members]),
+        weight=_mean([d.weight for d in members]),
+        action=members[0].action if members else None,
+        share_wrong=sum(not right for right in known) / len(known) if known else None,
+    )
+
+
+def _mean(values: Sequence[float]) -> float:
+    return math.fsum(values) / len(values) if values else math.nan
+
+
+def telling(run: RunDir, region: str, n: int) -> list[tuple[Exercise, Decision]]:
+    """The n examples that show best what a region is: lowest loss for easy ones, highest for the others."""
+    exercises = {e.id: e for e in run.exercises().read()}
+    members = [d for d in last_decisions(run) if d.region == region and d.example in exercises]
+    members.sort(key=lambda d: (d.score if region == "easy" else -d.score, d.example))
+    return [(exercises[d.example], d) for d in members[:n]]
+
+
+def summarise(context: Context) -> dict[str, Any]:
+    """Everything evaluation/summary.json holds. Only `seconds` differs between two runs of the same seed."""
+    job, folder = context.job, context.folder
+    rounds = [_round(folder, r) for r in folder.rounds()]
+    scores = {w: {s: _score(evaluate.graded(context, w, s)) for s in evaluate.SPLITS} for w in evaluate.WHEN}
+    p_values = {s: _mcnemar(context, s) for s in evaluate.SPLITS}
+    counts = Counter(d.region for d in last_decisions(folder))
+    rejected = folder.rejected().read()
+    last = context.config.tune.rounds
+    return {
+        "skill": job.skill.name, "title": job.skill.title, "seed": job.config.seed,
+        "teacher": job.teacher.label, "student": job.student.label, "backend": job.student.kind,
+        "device": context.student.device, "seconds": round(folder.seconds(), 1),
+        "teacher_tokens": _teacher_tokens(folder), "trained_tokens": _trained_tokens(folder),
+        "skills": len(graph_stage.load(context).skills), "textbooks": len(textbooks.load(context)),
+        "exercises": len(exercise_stage.load(context, up_to_round=last)),
+        "before": scores["before"], "after": scores["after"],
+        "mcnemar_p": p_values["eval"], "mcnemar": p_values, "topics": _topics(context),
+        "regions": {region: counts[region] for region in REGIONS if region != "unclassified" or counts[region]},
+        "rejected": dict(sorted(Counter(r.reason for r in rejected).items())), "rounds": rounds,
+        "adapter": str(folder.adapter), "out": str(folder.path),
+    }  # fmt: skip
+
+
+def _score(results: Sequence[Graded]) -> dict[str, float | int | None]:
+    correct = sum(g.correct for g in results)
+    if not results:
+        return {"accuracy": None, "n": 0, "low": None, "high": None}
+    low, high = wilson(correct, len(results))
+    return {"accuracy": correct / len(results), "n": len(results), "low": low, "high": high}
+
+
+def _mcnemar(context: Context, split: Any) -> float | None:
+    before, after = (evaluate.graded(context, when, split) for when in evaluate.WHEN)
+    if not before:
+        return None
+    return mcnemar_exact([g.correct for g in before], [g.correct for g in after])
+
+
+def _topics(context: Context) -> list[dict[str, Any]]:
+    rows = []
+    for split in evaluate.SPLITS:
+        before, after = (evaluate.graded(context, when, split) for when in evaluate.WHEN)
+        for topic in dict.fromkeys(g.topic for g in before):
+            b, a = ([g for g in side if g.topic == topic] for side in (before, after))
+            rows.append({"topic": topic, "set": split, "n": len(b), "before": _score(b), "after": _score(a)})
+    return rows
+
+
+def _round(folder: RunDir, number: int) -> dict[str, Any]:
+    decisions = folder.decisions(number).read()
+    counts = Counter(d.region for d in decisions)
+    return {
+        "round": number,
+        "examples": len(decisions),
+        "new": sum(e.round == number for e in _live(folder)),
+        "removed": sum(d.action == "remove" for d in decisions),
+        "loss": _mean([d.loss for d in decisions]),
+        "regions": {region: counts[region] for region in REGIONS},
+        **folder.read_round(number),
+    }
+
+
+def _live(folder: RunDir) -> list[Exercise]:
+    refused = {r.id for r in folder.rejected().read()}
+    return [e for e in folder.exercises().read() if e.id not in refused]
+
+
+def _teacher_tokens(folder: RunDir) -> int:
+    logs = [folder.decompositions(), folder.textbooks(), folder.exercises(), folder.rejected()]
+    return sum(r.tokens_out for log in logs for r in log.read())
+
+
+def _trained_tokens(folder: RunDir) -> int:
+    found = [folder.load_checkpoint(stage) for stage in ("pretrain", "tune")]
+    return sum(int(f[1]["tokens"]) for f in found if f is not None)
+
+
+def _write_dynamics(context: Context) -> None:
+    """Dataset Cartography's layout; a generated text has no classes, so `logits` are of the pair (right, wrong): the
+    log-probability of the mean target token and of its complement, and gold is 0."""
+    folder = context.folder
+    by_epoch: dict[int, list[dict[str, Any]]] = {}
+    for number in folder.rounds():
+        for o in folder.observations(number).read():
+            wrong = math.log(max(-math.expm1(-o.loss), 1e-300))
+            row = {"guid": o.example, f"logits_epoch_{o.epoch}": [-o.loss, wrong], "gold": 0}
+            by_epoch.setdefault(o.epoch, []).append(row)
+    for epoch, rows in by_epoch.items():
+        folder.write_training_dynamics(epoch, sorted(rows, key=lambda r: str(r["guid"])))

@@ -1,0 +1,142 @@
+"""Stage 5: dynamic tuning in rounds (DSA): train a window of epochs while watching every example's loss, find the
+regions, act on them, go on with the changed set."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from dsa_lite.core.actions import new_items
+from dsa_lite.core.curriculum import order_examples, rank_skills
+from dsa_lite.core.encoding import Encoded
+from dsa_lite.core.schedule import learning_rate
+from dsa_lite.core.weighting import weights as latest_weights
+from dsa_lite.io.rundir import digest
+from dsa_lite.records import Decision, Exercise, Observed
+from dsa_lite.stages import exercises as exercise_stage
+from dsa_lite.stages import graph as graph_stage
+from dsa_lite.stages.context import Context
+from dsa_lite.stages.learning import Epoch, Position, Trainer, encode_all, weighted
+from dsa_lite.stages.looking import look
+from dsa_lite.student import Observation
+
+STAGE = "tune"
+
+
+def inputs(context: Context) -> dict[str, object]:
+    teacher = {"temperature", "top_p", "attempts"}
+    return {
+        "tune": context.config.tune.model_dump(),
+        "dynamics": context.config.dynamics.model_dump(),
+        "teacher": context.config.teacher.model_dump(include=teacher),
+        "exercises": digest(exercise_stage.load(context)),
+    }
+
+
+def run(context: Context) -> str:
+    """Run every round. Returns a one-line summary."""
+    settings = context.config.tune
+    trainer = Trainer(context, STAGE, settings.rounds * settings.epochs)
+    if not trainer.resume():
+        _start_from_pretraining(context)
+        trainer.save()
+    for round in range(trainer.position.round, settings.rounds + 1):
+        _train_round(context, trainer, round)
+        decisions = _decide(context, round)
+        if round < settings.rounds:
+            _act(context, round, decisions)
+        trainer.position = replace(trainer.position, round=round + 1, lines=0)
+        trainer.save()
+    context.student.save(context.folder.adapter)
+    used = exercise_stage.load(context, up_to_round=settings.rounds)
+    return f"{settings.rounds} rounds, {len(used)} exercises, {trainer.position.tokens:,} tokens trained"
+
+
+def _start_from_pretraining(context: Context) -> None:
+    found = context.folder.load_checkpoint("pretrain")
+    if found is not None:
+        context.student.load_state(found[0])
+    context.student.reset_optimizer()
+
+
+def _train_round(context: Context, trainer: Trainer, round: int) -> None:
+    settings = context.config.tune
+    examples, weights = training_set(context, round)
+    encoded = encode_all(context, STAGE, round, examples)
+    log = context.folder.observations(round)
+    log.truncate(trainer.position.lines)
+
+    def observe(observations: Sequence[Observation]) -> int:
+        for o in observations:
+            log.append(Observed(example=o.example_id, epoch=trainer.position.epoch,
+                                loss=o.nll / o.tokens, tokens=o.tokens, correct=o.correct))  # fmt: skip
+        return len(observations)
+
+    while trainer.position.epoch < round * settings.epochs:
+        label = f"round {round} of {settings.rounds}, epoch {trainer.position.epoch + 1}"
+        kept = [e for e in examples if e.id in encoded]
+        trainer.run(_epoch(context, trainer.position, kept, encoded, weights, label), observe, log.sync)
+        log.sync()
+        trainer.save()
+
+
+def training_set(context: Context, round: int) -> tuple[list[Exercise], dict[str, float]]:
+    """What round `round` trains on: everything written before it and not removed, and the loss weights."""
+    decisions = [d for r in range(1, round) for d in context.folder.decisions(r).read()]
+    weights = latest_weights(decisions)
+    written = exercise_stage.load(context, up_to_round=round - 1)
+    return [e for e in written if weights.get(e.id, 1.0) > 0], weights
+
+
+def _epoch(
+    context: Context, position: Position, examples: Sequence[Exercise], encoded: dict[str, Encoded],
+    weights: dict[str, float], label: str,
+) -> Epoch:  # fmt: skip
+    settings = context.config.tune
+    order_rng = context.rng(STAGE, "order", position.epoch)
+    if settings.order == "random":
+        ranks = [0] * len(examples)
+    else:
+        by_skill = rank_skills(graph_stage.load(context), settings.order, order_rng)
+        ranks = [by_skill[e.skill] for e in examples]
+    lengths = [len(encoded[e.id].ids) for e in examples]
+    batches = order_examples(
+        ranks, lengths, batch_size=settings.batch_size, window=settings.length_window, rng=order_rng
+    )
+    total = settings.rounds * settings.epochs
+    rates = [
+        learning_rate((position.epoch + (i + 1) / len(batches)) / total, settings.learning_rate, settings.warmup)
+        for i in range(len(batches))
+    ]
+    built = [
+        weighted([encoded[examples[i].id] for i in batch], [weights.get(examples[i].id, 1.0) for i in batch])
+        for batch in batches
+    ]
+    return Epoch(built, rates, label)
+
+
+def _decide(context: Context, round: int) -> list[Decision]:
+    log = context.folder.decisions(round)
+    # Worked out anew after an interruption: the same inputs give the same decisions.
+    log.truncate(0)
+    decisions = look(context, round, training_set(context, round)[0])
+    for decision in decisions:
+        log.append(decision)
+    log.sync()
+    return decisions
+
+
+def _act(context: Context, round: int, decisions: Sequence[Decision]) -> None:
+    """Have the teacher write variants of hard exercises and harder compositions of easy ones."""
+    graph = graph_stage.load(context)
+    existing = exercise_stage.load(context, up_to_round=round - 1)
+    orders = new_items(decisions, {e.id: e for e in existing}, graph, context.config.dynamics,
+                       context.rng(STAGE, "new", round),
+                       max_skills=context.config.exercises.max_composed_skills)  # fmt: skip
+    drafts = {}
+    for number, order in enumerate(orders):
+        id = f"r{round:02d}-{order.kind}-{number:04d}"
+        drafts[id] = Exercise(id=id, problem="", solution="", answer="", skills=order.skills, origin=order.kind,
+                              round=round, parents=order.parents, difficulty="hard")  # fmt: skip
+    if drafts:
+        exercise_stage.write(context, drafts, STAGE, round, existing)

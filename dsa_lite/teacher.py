@@ -1,0 +1,79 @@
+"""The teacher's contract: something that writes. Implemented by backends, found through entry points.
+
+A teacher backend is a package with an `open_teacher(source, options)` callable registered under the entry-point group
+`dsa_lite.teachers`. `dsa_lite.testing` has the checks every backend should pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, Literal, Protocol, runtime_checkable
+
+from pydantic import Field
+
+from dsa_lite.records import Message, Record
+
+Finish = Literal["stop", "length", "error"]
+
+
+class Request(Record):
+    """One thing to write. `seed` fixes the reply together with the messages and the sampling settings."""
+
+    id: str
+    messages: tuple[Message, ...]
+    json_schema: dict[str, Any] | None = Field(default=None, description="the reply must be one JSON value of this schema")
+    max_tokens: int = Field(gt=0)
+    temperature: float = Field(default=0.8, ge=0, description="0: greedy")
+    top_p: float = Field(default=0.95, gt=0, le=1)
+    seed: int = Field(ge=0, lt=2**32)
+
+
+class Reply(Record):
+    """What came back. `finish` "length" means cut off: never an answer."""
+
+    id: str
+    text: str
+    finish: Finish
+    tokens_in: int = Field(ge=0)
+    tokens_out: int = Field(ge=0)
+    seconds: float = Field(ge=0)
+    error: str = ""
+
+
+class TeacherOptions(Record):
+    """How to open a teacher. 0 or None means: the backend chooses."""
+
+    context_tokens: int = Field(default=0, ge=0, description="tokens per sequence, prompt and reply together; 0: fits the requests")
+    in_flight: int = Field(default=0, ge=0, description="sequences at a time; 0: the backend chooses")
+    threads: int = Field(default=0, ge=0, description="CPU threads; 0: all cores")
+    gpu_layers: int = Field(default=-1, ge=-1, description="layers on the GPU; -1: as many as fit")
+
+
+@runtime_checkable
+class Teacher(Protocol):
+    """Writes replies, any number in flight. Use as a context manager; closing leaves no process behind."""
+
+    @property
+    def name(self) -> str:
+        """What a person calls the model."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes when the model's bytes change; part of a run's inputs."""
+        ...
+
+    def write(self, requests: Iterable[Request]) -> Iterator[Reply]:
+        """Yield exactly one reply per request, in the order they finish.
+
+        A reply depends on its request alone, not on what else is in flight. A request that cannot be served
+        (too long, bad schema) yields a reply with finish "error"; a dead teacher raises TeacherError.
+        Closing the iterator early abandons what is in flight.
+        """
+        ...
+
+    def close(self) -> None: ...
+
+    def __enter__(self) -> Teacher: ...
+
+    def __exit__(self, *exc: object) -> None: ...

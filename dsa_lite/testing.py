@@ -1,0 +1,400 @@
+"""For authors of backends and tests: a scripted teacher, and the checks every student backend should pass.
+
+    from dsa_lite.testing import check_student
+    check_student(lambda options: open_student("path/to/a/small/model", options))
+
+Each check opens its own students, trains them for a few steps and raises AssertionError with a sentence. They need a
+small base that computes in float32 (a random one will do) whose context is at least 96 tokens.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+
+from dsa_lite.errors import TrainingError
+from dsa_lite.student import Batch, Observation, Student, StudentOptions
+from dsa_lite.teacher import Reply, Request
+
+OpenStudent = Callable[[StudentOptions], Student]
+Example = tuple[Sequence[int], Sequence[int]]  # token ids; the positions that are targets
+
+_OPTIONS = StudentOptions(lora_rank=4, lora_alpha=8, max_grad_norm=1e9, threads=1, device="cpu")
+_CLOSE = 1e-4  # relative difference that rounding may cause
+_LR = 5e-3
+_TEXTS = (
+    "The derivative of x^2 is 2x, by the power rule.",
+    "Add 17 and 25: 7 + 5 = 12, write 2, carry 1; the sum is 42.",
+    "A limit exists when both sides agree.",
+    "To integrate 3x^2, raise the power and divide: x^3 + C is the answer, as deriving it shows.",
+    "If f is even, f(-x) = f(x).",
+    "Paris is the capital of France; the Seine runs through it, past islands and bridges.",
+)
+
+
+class ScriptedTeacher:
+    """A teacher that answers from a script; implements `dsa_lite.teacher.Teacher`.
+
+    `script`: a function from the request to a text or a whole Reply, or a mapping whose keys are request ids or last
+    messages. What the mapping lacks is answered with finish "error". `requests` collects what was asked.
+    """
+
+    def __init__(self, script: Callable[[Request], str | Reply] | Mapping[str, str], name: str = "scripted") -> None:
+        self._script = script
+        self.name = name
+        self.fingerprint = f"scripted:{name}"
+        self.requests: list[Request] = []
+        self.closed = False
+
+    def write(self, requests: Iterable[Request]) -> Iterator[Reply]:
+        """One reply per request, in their order. Tokens are counted as words."""
+        for request in requests:
+            self.requests.append(request)
+            yield self._reply(request)
+
+    def close(self) -> None:
+        self.closed = True
+
+    def __enter__(self) -> ScriptedTeacher:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def _reply(self, request: Request) -> Reply:
+        words = sum(len(message.content.split()) for message in request.messages)
+        if callable(self._script):
+            written: str | Reply | None = self._script(request)
+        else:
+            written = self._script.get(request.id, self._script.get(request.messages[-1].content))
+        if isinstance(written, Reply):
+            return written
+        if written is None:
+            error = "not in the script"
+            return Reply(id=request.id, text="", finish="error", tokens_in=words, tokens_out=0, seconds=0, error=error)
+        out = len(written.split())
+        return Reply(id=request.id, text=written, finish="stop", tokens_in=words, tokens_out=out, seconds=0)
+
+
+def make_batch(examples: Mapping[str, Example], weights: Sequence[float] | None = None, *, pad_to: int = 0) -> Batch:
+    """A batch of id -> (tokens, target positions), padded on the right to the longest or to `pad_to` tokens."""
+    width = max(pad_to, *(len(tokens) for tokens, _ in examples.values()))
+    ids = np.zeros((len(examples), width), dtype=np.int32)
+    mask = np.zeros((len(examples), width), dtype=np.bool_)
+    for row, (tokens, targets) in enumerate(examples.values()):
+        ids[row, : len(tokens)] = tokens
+        mask[row, list(targets)] = True
+    given = np.ones(len(examples)) if weights is None else np.asarray(weights)
+    return Batch(ids, mask, given.astype(np.float32), tuple(examples))
+
+
+def check_student(open_student: OpenStudent) -> None:
+    """Every check below."""
+    for check in STUDENT_CHECKS:
+        check(open_student)
+
+
+def check_describes_itself(open_student: OpenStudent) -> None:
+    """Names, sizes and a tokenizer that gives back what it was given."""
+    with closing(open_student(_OPTIONS)) as student:
+        assert all((student.name, student.fingerprint, student.device)), "name, fingerprint or device is empty"
+        assert student.context_tokens >= 96, "the checks need a context of at least 96 tokens"
+        tokenizer = student.tokenizer
+        for text in _TEXTS:
+            assert tokenizer.decode(tokenizer.encode(text)).strip() == text, f"encode and decode change {text!r}"
+        end = tokenizer.special_tokens.get("eos_token")
+        if end:
+            assert tokenizer.encode(end) == [tokenizer.eos_id], "the end token written in a text is not parsed as one"
+            assert tokenizer.decode([tokenizer.eos_id]) == "", "decode shows special tokens"
+
+
+def check_observations(open_student: OpenStudent) -> None:
+    """In the batch's order, with the batch's ids and target counts; step and score agree before the update."""
+    with closing(open_student(_OPTIONS)) as student:
+        examples = _examples(student)
+        batch = make_batch(examples, [1, 0, 1, 0.5, 0, 1])
+        scored, stepped = student.score(batch), student.step(batch, _LR)
+        assert [o.example_id for o in stepped] == list(examples), "observations are not in the batch's order"
+        assert [o.tokens for o in stepped] == [len(t) for _, t in examples.values()], "target tokens are miscounted"
+        assert all(0 <= o.correct <= o.tokens and o.nll > 0 for o in stepped), "nll or correct is out of range"
+        _assert_close(scored, stepped, "step's observations are not those of before the update")
+
+
+def check_adapter_starts_neutral(open_student: OpenStudent) -> None:
+    """A fresh adapter changes nothing; a trained one can be left out."""
+    with closing(open_student(_OPTIONS)) as student:
+        prompt = [list(tokens[:8]) for tokens, _ in _examples(student).values()]
+        base = student.generate(prompt, 12, adapter=False)
+        assert student.generate(prompt, 12) == base, "a fresh adapter changes what the base writes"
+        for _ in range(5):
+            student.step(make_batch(_examples(student)), 2e-2)
+        assert student.generate(prompt, 12, adapter=False) == base, "adapter=False still uses the adapter"
+
+
+def check_weights_are_linear(open_student: OpenStudent) -> None:
+    """The gradient is sum_i w_i g_i / (unweighted target tokens): weights of 0 add nothing, 2 counts twice."""
+
+    def with_silent(e: dict[str, Example]) -> list[Batch]:
+        return [make_batch({"a": e["0"], "b": e["1"]}, [1, 0]), make_batch({"a": e["2"]}, [1])]
+
+    def without(e: dict[str, Example]) -> list[Batch]:
+        alone, both = len(e["0"][1]), len(e["0"][1]) + len(e["1"][1])
+        return [make_batch({"a": e["0"]}, [alone / both]), make_batch({"a": e["2"]}, [1])]
+
+    def doubled(e: dict[str, Example]) -> list[Batch]:
+        return [make_batch({"a": e["0"], "b": e["1"]}, [2, 0.5]), make_batch({"a": e["2"]}, [1])]
+
+    def repeated(e: dict[str, Example]) -> list[Batch]:
+        a, b = len(e["0"][1]), len(e["1"][1])
+        factor = (2 * a + b) / (a + b)
+        first = make_batch({"a": e["0"], "b": e["1"], "c": e["0"]}, [factor, factor / 2, factor])
+        return [first, make_batch({"a": e["2"]}, [1])]
+
+    _assert_same_training(open_student, with_silent, without, "an example of weight 0 changes the update")
+    _assert_same_training(open_student, doubled, repeated, "the update is not linear in the weights")
+    with closing(open_student(_OPTIONS)) as student:
+        batch = make_batch(_examples(student))
+        before = student.score(batch)
+        student.step(make_batch(_examples(student), [0] * 6), _LR)
+        assert student.score(batch) == before, "a batch whose weights are all 0 trains"
+
+
+def check_masks(open_student: OpenStudent) -> None:
+    """Only target tokens count, and what stands behind the last of them changes nothing."""
+
+    def halves(e: dict[str, Example]) -> list[Batch]:
+        tokens, targets = e["0"]
+        return [make_batch({"a": (tokens, targets[::2]), "b": (tokens, targets[1::2])}), make_batch({"c": e["2"]})]
+
+    def whole(e: dict[str, Example]) -> list[Batch]:
+        return [make_batch({"a": e["0"]}), make_batch({"c": e["2"]})]
+
+    def with_tail(e: dict[str, Example]) -> list[Batch]:
+        tokens, targets = e["0"]
+        return [make_batch({"a": ([*tokens, *e["3"][0][:9]], targets)}, pad_to=90), make_batch({"c": e["2"]})]
+
+    _assert_same_training(open_student, halves, whole, "targets in two rows train differently from the same in one")
+    _assert_same_training(open_student, with_tail, whole, "tokens that are not targets carry gradient")
+
+
+def check_neighbours(open_student: OpenStudent) -> None:
+    """An observation depends on its example alone: not on neighbours, padding or the size of micro-batches."""
+    with closing(open_student(_OPTIONS)) as student:
+        examples = _examples(student)
+        together = student.score(make_batch(examples, pad_to=90))
+        alone = [student.score(make_batch({name: example}))[0] for name, example in examples.items()]
+        _assert_close(together, alone, "an observation depends on neighbours or padding")
+
+
+def check_micro_batches(open_student: OpenStudent) -> None:
+    """One row at a time, a few, or all: the same observations and the same update."""
+    results = []
+    for tokens in (1, 200, 1 << 20):
+        with closing(open_student(_OPTIONS.model_copy(update={"micro_batch_tokens": tokens}))) as student:
+            batch = make_batch(_examples(student), [1, 0, 2, 0.5, 1, 1])
+            results.append([student.step(batch, _LR), student.step(batch, _LR), student.score(batch)])
+    for other in results[:-1]:
+        for mine, whole in zip(other, results[-1], strict=True):
+            _assert_close(mine, whole, "the size of micro-batches changes results")
+
+
+def check_packed_rows(open_student: OpenStudent) -> None:
+    """Texts packed into one row with segments are observed and trained as in rows of their own."""
+
+    def packed(e: dict[str, Example]) -> list[Batch]:
+        return [_pack([e["2"], e["4"], e["0"]]), make_batch({"c": e["2"]})]
+
+    def separate(e: dict[str, Example]) -> list[Batch]:
+        return [make_batch({"a": e["2"], "b": e["4"], "c": e["0"]}), make_batch({"c": e["2"]})]
+
+    with closing(open_student(_OPTIONS)) as student:
+        together, rows = (student.score(make(_examples(student))[0]) for make in (packed, separate))
+        nll, tokens, correct = (sum(getattr(o, field) for o in rows) for field in ("nll", "tokens", "correct"))
+        total = Observation("packed", nll, tokens, correct)
+        _assert_close(together, [total], "texts in a packed row see each other")
+    _assert_same_training(open_student, packed, separate, "a packed row trains differently from separate rows")
+
+
+def check_learns(open_student: OpenStudent) -> None:
+    """The loss falls on a few examples seen again and again; the same seed gives the same losses."""
+    curves = []
+    for seed in (3, 3, 4):
+        options = _OPTIONS.model_copy(update={"seed": seed, "max_grad_norm": 1.0, "lora_dropout": 0.1})
+        with closing(open_student(options)) as student:
+            batch = make_batch(_examples(student))
+            curves.append([sum(o.nll for o in student.step(batch, 1e-2)) for _ in range(12)])
+    assert curves[0][-1] < 0.8 * curves[0][0], f"the loss does not fall: {curves[0][0]:.2f} to {curves[0][-1]:.2f} nats"
+    assert curves[0] == curves[1], "the same seed gives other losses"
+    assert curves[0] != curves[2], "the seed changes nothing"
+
+
+def check_resume(open_student: OpenStudent) -> None:
+    """A state loaded into a new student goes on bit for bit, dropout included."""
+    options = _OPTIONS.model_copy(update={"lora_dropout": 0.2})
+    with tempfile.TemporaryDirectory() as name, closing(open_student(options)) as student:
+        batches = _batches(student)
+        for batch in batches:
+            student.step(batch, _LR)
+        student.save_state(Path(name))
+        expected = [student.step(batch, _LR) for batch in batches]
+        with closing(open_student(options)) as other:
+            other.load_state(Path(name))
+            assert [other.step(batch, _LR) for batch in batches] == expected, "a resumed student takes another path"
+
+
+def check_fork(open_student: OpenStudent) -> None:
+    """A fork starts where the student is and leaves it untouched; its optimiser is a fresh one."""
+    with closing(open_student(_OPTIONS)) as student, closing(open_student(_OPTIONS)) as undisturbed:
+        first, second = _batches(student)
+        for each in (student, undisturbed):
+            each.step(first, _LR)
+        before = student.score(second)
+        fork = student.fork()
+        assert fork.score(second) == before, "a fork does not start where the student is"
+        for _ in range(3):
+            fork.step(second, 1e-2)
+        assert fork.score(second) != before, "a fork does not learn"
+        fork.close()
+        assert student.score(second) == before, "training a fork changes the student"
+        for each in (student, undisturbed):
+            each.step(second, _LR)
+        assert student.score(first) == undisturbed.score(first), "training a fork changes the student's optimiser"
+
+
+def check_reset_optimizer(open_student: OpenStudent) -> None:
+    """After a reset a student goes on like a fork, whose optimiser is fresh."""
+    with closing(open_student(_OPTIONS)) as student:
+        first, second = _batches(student)
+        student.step(first, _LR)
+        fork = student.fork()
+        fork.step(second, _LR)
+        expected = fork.score(first)
+        fork.close()
+        student.reset_optimizer()
+        student.step(second, _LR)
+        assert student.score(first) == expected, "reset_optimizer leaves something behind"
+
+
+def check_generation(open_student: OpenStudent) -> None:
+    """Greedy, at most max_tokens, without the end token, the same alone and among neighbours."""
+    with closing(open_student(_OPTIONS)) as student:
+        prompts = [list(tokens[: 3 + 5 * row]) for row, (tokens, _) in enumerate(_examples(student).values())]
+        replies = student.generate(prompts, 20)
+        assert len(replies) == len(prompts), "not one reply per prompt"
+        assert all(len(reply) <= 20 for reply in replies), "a reply is longer than max_tokens"
+        assert all(student.tokenizer.eos_id not in reply for reply in replies), "a reply contains the end token"
+        assert [student.generate([p], 20)[0] for p in prompts] == replies, "a reply depends on its neighbours"
+        assert [r[:5] for r in student.generate(prompts, 5)] == [r[:5] for r in replies], "max_tokens changes the start"
+        for prompt, reply in zip(prompts, replies, strict=True):
+            if reply:
+                row: Example = ([*prompt, *reply], range(len(prompt), len(prompt) + len(reply)))
+                seen = student.score(make_batch({"a": row}))[0]
+                assert seen.correct == seen.tokens, "generation is not greedy under the model that score sees"
+
+
+def check_not_finite(open_student: OpenStudent) -> None:
+    """A loss or gradient that is not finite is refused, by name, and nothing changes."""
+    with closing(open_student(_OPTIONS)) as student, closing(open_student(_OPTIONS)) as undisturbed:
+        first, second = _batches(student)
+        for each in (student, undisturbed):
+            each.step(first, _LR)
+        names = list(second.example_ids)
+        broken = Batch(second.ids, second.loss_mask, np.full(len(names), np.inf, np.float32), second.example_ids)
+        message = ""
+        try:
+            student.step(broken, _LR)
+        except TrainingError as error:
+            message = error.message
+        assert message, "a gradient that is not finite is accepted"
+        assert names[0] in message, "the error does not name the example"
+        for each in (student, undisturbed):
+            each.step(second, _LR)
+        assert student.score(first) == undisturbed.score(first), "a refused step leaves something behind"
+
+
+def check_saves_adapter(open_student: OpenStudent) -> None:
+    """`save` writes PEFT's two files, with the same bytes for the same adapter."""
+    with tempfile.TemporaryDirectory() as name, closing(open_student(_OPTIONS)) as student:
+        student.step(_batches(student)[0], _LR)
+        for folder in ("a", "b"):
+            student.save(Path(name) / folder)
+        for file in ("adapter_config.json", "adapter_model.safetensors"):
+            contents = [(Path(name) / folder / file).read_bytes() for folder in ("a", "b")]
+            assert contents[0], f"{file} is empty"
+            assert contents[0] == contents[1], f"{file} differs from one save to the next"
+            assert name.encode() not in contents[0], f"{file} names the place it was saved to"
+
+
+STUDENT_CHECKS: tuple[Callable[[OpenStudent], None], ...] = (
+    check_describes_itself,
+    check_observations,
+    check_adapter_starts_neutral,
+    check_weights_are_linear,
+    check_masks,
+    check_neighbours,
+    check_micro_batches,
+    check_packed_rows,
+    check_learns,
+    check_resume,
+    check_fork,
+    check_reset_optimizer,
+    check_generation,
+    check_not_finite,
+    check_saves_adapter,
+)
+
+
+def _examples(student: Student) -> dict[str, Example]:
+    """Six short texts; the second two thirds of each are targets."""
+    encoded = [student.tokenizer.encode(text)[:80] for text in _TEXTS]
+    return {str(i): (ids, range(max(1, len(ids) // 3), len(ids))) for i, ids in enumerate(encoded)}
+
+
+def _batches(student: Student) -> tuple[Batch, Batch]:
+    examples = _examples(student)
+    first, second = ({name: examples[name] for name in names} for names in ("012", "345"))
+    return make_batch(first, [1, 0.5, 2]), make_batch(second)
+
+
+def _pack(examples: Sequence[Example]) -> Batch:
+    """The examples in one row of a batch, and some padding."""
+    ids = np.zeros((1, sum(len(tokens) for tokens, _ in examples) + 3), dtype=np.int32)
+    mask, segments, start = np.zeros(ids.shape, dtype=np.bool_), np.zeros_like(ids), 0
+    for number, (tokens, targets) in enumerate(examples, start=1):
+        end = start + len(tokens)
+        ids[0, start:end], segments[0, start:end] = tokens, number
+        mask[0, [start + t for t in targets]] = True
+        start = end
+    return Batch(ids, mask, np.ones(1, dtype=np.float32), ("packed",), segments)
+
+
+def _assert_close(mine: Sequence[Observation], other: Sequence[Observation], message: str) -> None:
+    for a, b in zip(mine, other, strict=True):
+        assert a.tokens == b.tokens, f"{message}: {a.tokens} and {b.tokens} target tokens"
+        assert abs(a.nll - b.nll) <= _CLOSE * abs(b.nll), f"{message}: {a.nll} and {b.nll} nats for {a.example_id}"
+
+
+def _assert_same_training(
+    open_student: OpenStudent,
+    one: Callable[[dict[str, Example]], list[Batch]],
+    other: Callable[[dict[str, Example]], list[Batch]],
+    message: str,
+) -> None:
+    """Both ways of writing the same training end in the same student. Several steps, because AdamW divides the scale
+    of a first gradient away."""
+    scores: list[list[Observation]] = []
+    for make in (one, other):
+        with closing(open_student(_OPTIONS)) as student:
+            examples = _examples(student)
+            before = student.score(make_batch(examples))
+            for _ in range(2):
+                for batch in make(examples):
+                    student.step(batch, _LR)
+            scores.append(student.score(make_batch(examples)))
+            moved = max(abs(a.nll - b.nll) / b.nll for a, b in zip(scores[-1], before, strict=True))
+            assert moved > 20 * _CLOSE, f"training hardly changed anything ({moved:.1e}); nothing can be compared"
+    _assert_close(scores[0], scores[1], message)

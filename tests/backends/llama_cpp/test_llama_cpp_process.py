@@ -1,0 +1,191 @@
+"""The llama.cpp teacher's child process, and files that are no model."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dsa_lite.errors import MissingExtra, ModelError, TeacherError
+from dsa_lite.records import Message
+from dsa_lite.teacher import Request, Teacher, TeacherOptions
+from dsa_lite_llama_cpp import open_teacher
+from dsa_lite_llama_cpp.prompts import without_thinking
+from dsa_lite_llama_cpp.teacher import LlamaCppTeacher
+
+from .conftest import write_model
+
+OPTIONS = TeacherOptions(threads=1, in_flight=4)
+
+
+def ask(number: int, max_tokens: int = 40) -> Request:
+    content = Message(role="user", content=f"exercise {number}")
+    return Request(id=f"r{number}", messages=(content,), max_tokens=max_tokens, seed=number)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_model(tmp_path_factory.mktemp("model") / "tiny.gguf")
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def child_of(teacher: Teacher) -> int:
+    assert isinstance(teacher, LlamaCppTeacher)
+    assert teacher.pid is not None
+    return teacher.pid
+
+
+def test_a_killed_child_is_replaced_and_its_requests_are_asked_again(model: Path) -> None:
+    with open_teacher(str(model), OPTIONS) as teacher:
+        expected = {r.id: r.text for r in teacher.write(ask(n) for n in range(12))}
+        got = {}
+        for reply in teacher.write(ask(n) for n in range(12)):
+            if not got:
+                os.kill(child_of(teacher), signal.SIGKILL)
+            got[reply.id] = reply.text
+        assert got == expected
+
+
+def test_a_request_that_runs_at_two_deaths_is_an_error_reply(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with open_teacher(str(model), OPTIONS) as teacher:
+        assert isinstance(teacher, LlamaCppTeacher)
+        talk = teacher._conversation
+        assert talk is not None
+        take = talk._take
+
+        def kill_at_the_start_of_7(message: dict[str, object]) -> None:
+            asked = talk._open.get(int(str(message["ticket"])))
+            take(message)
+            if asked and message["kind"] == "started" and "exercise 7" in asked.payload["prompt"]:
+                os.kill(child_of(teacher), signal.SIGKILL)
+
+        monkeypatch.setattr(talk, "_take", kill_at_the_start_of_7)
+        replies = {r.id: r for r in teacher.write(ask(n, 200) for n in range(10))}
+    assert replies.keys() == {f"r{n}" for n in range(10)}
+    # A reply may be through before the kill; then 7 is answered, never lost.
+    assert {i for i, r in replies.items() if r.finish == "error"} <= {"r7"}
+    assert all("died by signal 9" in r.error for r in replies.values() if r.finish == "error")
+
+
+def test_a_child_that_always_dies_is_a_teacher_error(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with open_teacher(str(model), OPTIONS) as teacher:
+        assert isinstance(teacher, LlamaCppTeacher)
+        talk = teacher._conversation
+        assert talk is not None
+        monkeypatch.setattr(talk, "_take", lambda message: os.kill(child_of(teacher), signal.SIGKILL))
+        with pytest.raises(TeacherError, match="times in a row"):
+            list(teacher.write(ask(n) for n in range(10)))
+    with pytest.raises(TeacherError, match="closed"):
+        list(teacher.write([ask(1)]))
+
+
+def test_close_leaves_no_child(model: Path) -> None:
+    teacher = open_teacher(str(model), OPTIONS)
+    pid = child_of(teacher)
+    assert alive(pid)
+    stream = teacher.write(ask(n, 500) for n in range(8))
+    next(stream)
+    teacher.close()
+    teacher.close()
+    assert not alive(pid)
+
+
+def test_the_child_ends_with_its_parent(model: Path) -> None:
+    code = (
+        "import sys, os, signal\n"
+        "from dsa_lite.teacher import TeacherOptions\n"
+        "from dsa_lite_llama_cpp import open_teacher\n"
+        "teacher = open_teacher(sys.argv[1], TeacherOptions(threads=1, in_flight=2))\n"
+        "print(teacher.pid, flush=True)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    backends = str(Path(importlib.util.find_spec("dsa_lite_llama_cpp").origin).parent.parent)  # type: ignore[union-attr, arg-type]
+    root = str(Path(importlib.util.find_spec("dsa_lite").origin).parent.parent)  # type: ignore[union-attr, arg-type]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([root, backends])}
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(model)], capture_output=True, text=True, env=environment, timeout=60
+    )
+    # The child's stdout is a pipe of the dead parent's: only its pid tells.
+    pid = int(done.stdout)
+    for _ in range(100):
+        if not alive(pid) or Path(f"/proc/{pid}/stat").read_text().split()[2] == "Z":
+            return
+        subprocess.run(["sleep", "0.1"], check=True)
+    pytest.fail("the child outlived its parent")
+
+
+def test_an_interrupt_does_not_reach_the_child(model: Path) -> None:
+    with open_teacher(str(model), OPTIONS) as teacher:
+        pid = child_of(teacher)
+        os.kill(pid, signal.SIGINT)
+        assert len(list(teacher.write([ask(1)]))) == 1
+        assert child_of(teacher) == pid
+
+
+def test_name_and_fingerprint(model: Path, tmp_path: Path) -> None:
+    other = write_model(tmp_path / "other.gguf", seed=1)
+    with open_teacher(str(model), OPTIONS) as one, open_teacher(str(other), OPTIONS) as two:
+        assert one.name == "Tiny Random"
+        assert isinstance(one, Teacher)
+        assert len(one.fingerprint) == 64
+        assert one.fingerprint != two.fingerprint
+
+
+def test_broken_files_are_model_errors(model: Path, tmp_path: Path) -> None:
+    whole = model.read_bytes()
+    broken = {
+        "text.gguf": b"hello, I am no model",
+        "empty.gguf": b"",
+        "header.gguf": whole[:1000],
+        "weights.gguf": whole[:-5000],
+        "version.gguf": whole[:4] + b"\x09\x00\x00\x00" + whole[8:],
+        "counts.gguf": whole[:16] + b"\xff" * 8 + whole[24:],
+    }
+    for name, data in broken.items():
+        (tmp_path / name).write_bytes(data)
+        with pytest.raises(ModelError, match=name.replace(".", "[.]")) as caught:
+            open_teacher(str(tmp_path / name), OPTIONS)
+        assert caught.value.hint
+        assert len(str(caught.value)) < 600
+    for path in (tmp_path, tmp_path / "missing.gguf"):
+        with pytest.raises(ModelError):
+            open_teacher(str(path), OPTIONS)
+
+
+def test_what_llama_cpp_cannot_load_is_a_model_error(model: Path, tmp_path: Path) -> None:
+    strange = tmp_path / "strange.gguf"
+    strange.write_bytes(model.read_bytes().replace(b"blk.1.attn_q.weight", b"blk.1.attn_x.weight"))
+    with pytest.raises(ModelError, match="cannot load"):
+        open_teacher(str(strange), OPTIONS)
+
+
+def test_without_llama_cpp_the_extra_is_named(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "llama_cpp" else find(name))
+    with pytest.raises(MissingExtra) as caught:
+        open_teacher(str(model), OPTIONS)
+    assert "dsa-lite[llama-cpp]" in caught.value.hint
+
+
+def test_the_package_is_light() -> None:
+    code = "import sys, dsa_lite_llama_cpp; assert not {'llama_cpp', 'numpy', 'pydantic'} & set(sys.modules)"
+    subprocess.run(
+        [sys.executable, "-c", code], check=True, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    )
+
+
+def test_leading_thoughts_are_dropped() -> None:
+    assert without_thinking("\n<think>\nhm\n</think>\n\n4") == "4"
+    assert without_thinking("4 <think>x</think>") == "4 <think>x</think>"

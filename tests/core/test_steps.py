@@ -1,0 +1,114 @@
+"""Checking written-out arithmetic."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dsa_lite.core.steps import arithmetic_steps
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("9*5=45", (1, 0)),
+        ("9*5=54", (0, 1)),
+        ("4+3+1=8", (1, 0)),
+        ("12/4=3", (1, 0)),
+        ("5-1=4", (1, 0)),
+        ("2^3=8", (1, 0)),
+        ("3 * (2 + 1) = 9", (1, 0)),
+        ("so 3*4=12=10+2.", (2, 0)),
+        ("4+3=7, 2*5=11", (1, 1)),
+        ("3*4 = 12 and 12 + 1 = 14", (1, 1)),
+        ("x=9*5=45", (1, 0)),
+        ("y = 3 + 4 = 7", (1, 0)),
+        ("10 = 2*5", (1, 0)),
+        ("5*-3=-15", (1, 0)),
+        ("-3^2=-9", (1, 0)),
+        ("2^-1=1/2", (1, 0)),
+        ("2(3)=6", (1, 0)),
+        ("9·5=45", (1, 0)),
+        (r"\(3\times 4=12\)", (1, 0)),
+        ("$3+4=7$", (1, 0)),
+        ("(so 3+4=7)", (1, 0)),
+        ("numbers: 4+3=7", (1, 0)),
+        ("1. 3+4=7", (1, 0)),
+        ("3*4=12 cm", (1, 0)),
+        ("3+4=7\n2+2=5\n", (1, 1)),
+    ],
+)
+def test_counted(text: str, expected: tuple[int, int]) -> None:
+    assert arithmetic_steps(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2x+3=7",
+        "2x + 3 = 7",
+        "x - 3 = 7",
+        "f(2)=3",
+        "x^2=4",
+        "2x*3=6x",
+        "3*2x=6x",
+        "3+4=7x",
+        "2*3x^2=6x^2",
+        "sin 3+0 = 3",
+        "half of 8 = 4",
+        "7/2=3 remainder 1",
+        "7/2=3 r 1",
+        "7 mod 3 = 1",
+        "0.5*4=2",
+        "4/3=1.33",
+        "2 1/2 = 5/2",
+        "d/dx 3=0+0",
+        "1=1",
+        "5!=5",
+        "2+3==5",
+        "3*4=12cm",
+        "1+1>=2",
+        "2^100=5",
+        "0^-1=0",
+        "1/0=1",
+        "=",
+        "",
+        "9" * 30 + "+1=1",
+        "(" * 100_000 + "1=1",
+        "2^2^2^2^2^2=1",
+        "__import__('os')=1+1",
+    ],
+)
+def test_not_judged(text: str) -> None:
+    assert arithmetic_steps(text) == (0, 0)
+
+
+def _expression(rng: Random, depth: int) -> tuple[str, Fraction]:
+    """Text and value, built together: an independent reference."""
+    if depth == 0 or rng.random() < 0.3:
+        n = rng.randint(0, 30)
+        return str(n), Fraction(n)
+    (a, x), (b, y) = _expression(rng, depth - 1), _expression(rng, depth - 1)
+    op = rng.choice("+-*/")
+    if op == "/" and y == 0:
+        op = "+"
+    return f"({a}){op}({b})", {"+": x + y, "-": x - y, "*": x * y, "/": x / y if y else x}[op]
+
+
+@given(st.integers(0, 10**9), st.booleans())
+def test_agrees_with_values_built_alongside(seed: int, right: bool) -> None:
+    text, value = _expression(Random(seed), 3)
+    shown = value if right else value + 1
+    written = f"0+{text}={shown}"
+    if len(written) <= 150:
+        assert arithmetic_steps(written) == ((1, 0) if right else (0, 1))
+
+
+@given(st.text(alphabet="0123456789+-*/^()= x.,$\\", max_size=80))
+def test_never_fails(text: str) -> None:
+    right, wrong = arithmetic_steps(text)
+    assert 0 <= right + wrong <= text.count("=")

@@ -1,0 +1,124 @@
+"""Skill packs: loading, and every fault at once."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from dsa_lite.errors import ConfigError, UsageError
+from dsa_lite.io import skills
+from dsa_lite.io.skills import bundled_skills, load_skill
+
+GOOD = """
+name = "sums"
+title = "Sums"
+checker = "math"
+
+[[topic]]
+name = "Adding"
+
+[[topic]]
+name = "Adding twice"
+description = "two sums"
+prerequisites = ["Adding"]
+
+[held_out]
+eval = "eval.jsonl"
+"""
+
+
+def pack(folder: Path, toml: str = GOOD, items: str | None = None) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "skill.toml").write_text(toml)
+    line = json.dumps({"id": "e1", "problem": "1+1?", "answer": "2", "topic": "Adding"})
+    (folder / "eval.jsonl").write_text(line + "\n" if items is None else items)
+    return folder
+
+
+def test_loads_from_a_folder_or_a_file(tmp_path: Path) -> None:
+    folder = pack(tmp_path / "sums")
+    skill = load_skill(str(folder))
+    assert skill == load_skill(str(folder / "skill.toml"))
+    assert [t.name for t in skill.topics] == ["Adding", "Adding twice"]
+    assert skill.held_out["eval"][0].answer == "2"
+
+
+def test_bundled_skills_load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pack(tmp_path / "sums")
+    monkeypatch.setattr(skills, "_bundled", lambda: tmp_path)
+    assert bundled_skills() == ["sums"]
+    assert load_skill("sums").title == "Sums"
+    with pytest.raises(UsageError) as caught:
+        load_skill("sum")
+    assert "'sum'" in str(caught.value)
+    assert "did you mean sums?" in caught.value.hint
+    for name in ("", "../x", str(tmp_path / "none.toml")):
+        with pytest.raises(UsageError):
+            load_skill(name)
+
+
+@pytest.mark.parametrize("name", bundled_skills() or [None])
+def test_shipped_skills_are_valid(name: str | None) -> None:
+    if name is None:
+        pytest.skip("no skill is shipped yet")
+    assert load_skill(name).held_out["eval"]
+
+
+def test_all_faults_at_once(tmp_path: Path) -> None:
+    toml = """
+name = 5
+titel = "x"
+checker = "magic"
+[[topic]]
+name = "A"
+prerequisites = ["B", "Aa"]
+[[topic]]
+name = "B"
+prerequisites = ["A"]
+[[topic]]
+name = "A"
+[held_out]
+eval = "eval.jsonl"
+general = "../../etc/passwd"
+transfer = "none.jsonl"
+extra = "x"
+"""
+    items = '{"id": "1", "problem": "p", "answer": "a", "topic": "C"}\n\n'
+    items += '{"id": "1", "problem": " ", "answer": 2, "topic": "A"}\nx\n'
+    items += '{"id": "1", "problem": " ", "answer": "2", "topic": "A"}\n'
+    folder = pack(tmp_path / "bad", toml, items)
+    with pytest.raises(ConfigError) as caught:
+        load_skill(str(folder))
+    text = str(caught.value)
+    for wanted in (
+        "titel: unknown field; did you mean 'title'?",
+        "name: got 5",
+        "title: missing",
+        "checker: got 'magic', allowed: math, exact, choice",
+        "topic 'A' is defined 2 times",
+        "prerequisite 'Aa' is no topic",
+        "held_out.general: got '../../etc/passwd'",
+        "held_out.transfer: there is no file",
+        "held_out.extra: unknown set",
+        "eval.jsonl:1: topic 'C' is no topic",
+        "eval.jsonl:3: answer:",
+        "eval.jsonl:4:",
+        "eval.jsonl:5: id '1' is already used at",
+        "eval.jsonl:5: problem: is empty",
+    ):
+        assert wanted in text
+    assert len(caught.value.problems) >= 14
+
+
+def test_circles_and_bad_topics(tmp_path: Path) -> None:
+    circle = GOOD.replace('name = "Adding"\n', 'name = "Adding"\nprerequisites = ["Adding twice"]\n')
+    with pytest.raises(ConfigError, match="in a circle: 'Adding' <- 'Adding twice' <- 'Adding'"):
+        load_skill(str(pack(tmp_path / "c", circle)))
+    with pytest.raises(ConfigError, match=r"topic 1: name: .*\n.*topic 1: nme"):
+        load_skill(str(pack(tmp_path / "d", GOOD.replace('name = "Adding"\n', 'nme = "Adding"\n'))))
+    with pytest.raises(ConfigError, match="at least one"):
+        load_skill(str(pack(tmp_path / "e", 'name = "a"\ntitle = "b"\n')))
+    with pytest.raises(ConfigError, match=r"skill\.toml:2: "):
+        load_skill(str(pack(tmp_path / "f", 'name = "a"\ntitle = b\n')))
