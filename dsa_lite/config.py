@@ -21,7 +21,9 @@ class Section(BaseModel):
 class TeacherSettings(Section):
     """How the teacher is run and how long one keeps asking it."""
 
-    context_tokens: int = Field(default=0, ge=0, description="tokens per sequence; 0: as long as the longest request needs")
+    context_tokens: int = Field(
+        default=0, ge=0, description="tokens per sequence; 0: as long as the longest request needs"
+    )
     in_flight: int = Field(default=0, ge=0, description="requests at a time; 0: the backend chooses")
     threads: int = Field(default=0, ge=0, description="CPU threads; 0: all cores")
     gpu_layers: int = Field(default=-1, ge=-1, description="layers on the GPU; -1: as many as fit")
@@ -44,7 +46,9 @@ class StudentSettings(Section):
     max_grad_norm: float = Field(default=1.0, gt=0)
     device: str = Field(default="auto", description="auto, cpu, cuda or mps")
     threads: int = Field(default=0, ge=0, description="CPU threads; 0: all cores")
-    micro_batch_tokens: int = Field(default=16384, gt=0, description="padded tokens per forward pass; memory, not results")
+    micro_batch_tokens: int = Field(
+        default=16384, gt=0, description="padded tokens per forward pass; memory, not results"
+    )
     max_tokens: int = Field(default=1024, gt=0, description="longer examples are dropped and listed, never cut")
     checkpoint_seconds: float = Field(default=60.0, gt=0, description="time between two checkpoints, s")
 
@@ -67,11 +71,16 @@ class TextbookSettings(Section):
 
 class ExerciseSettings(Section):
     single_per_skill: int = Field(default=12, ge=0, description="exercises that use one skill, per skill")
-    composed_per_skill: int = Field(default=4, ge=0, description="exercises that join a skill with earlier ones, per skill")
+    composed_per_skill: int = Field(
+        default=4, ge=0, description="exercises that join a skill with earlier ones, per skill"
+    )
     max_composed_skills: int = Field(default=3, ge=2, description="most skills joined in one exercise")
     max_tokens: int = Field(default=700, gt=0, description="tokens of a reply")
     near_duplicate: float = Field(
-        default=0.8, gt=0, le=1, description="word overlap (Jaccard) from which two problems with the same numbers are one"
+        default=0.8,
+        gt=0,
+        le=1,
+        description="word overlap (Jaccard) from which two problems with the same numbers are one",
     )
 
 
@@ -91,7 +100,9 @@ class TuneSettings(Section):
     warmup: float = Field(default=0.03, ge=0, lt=1, description="share of the whole stage")
     batch_size: int = Field(default=16, gt=0, description="examples per step")
     order: Order = "lower_to_higher"
-    length_window: int = Field(default=128, ge=1, description="examples inside which similar lengths are put together; 1: off")
+    length_window: int = Field(
+        default=128, ge=1, description="examples inside which similar lengths are put together; 1: off"
+    )
 
 
 class DynamicsSettings(Section):
@@ -106,15 +117,21 @@ class DynamicsSettings(Section):
     min_epochs: int = Field(default=1, ge=1, description="recorded epochs below which an example stays unclassified")
     probes: int = Field(default=96, ge=0, description="constructed error examples for the baseline; 0: no error region")
     probe_epochs: int = Field(default=3, ge=1)
-    error_sigma: Literal["ignore", "le", "ge"] = Field(default="ignore", description="extra clause against the baseline's deviation")
-    hard_sigma: Literal["ignore", "lt", "ge"] = Field(default="ignore", description="extra clause against the mean deviation")
+    error_sigma: Literal["ignore", "le", "ge"] = Field(
+        default="ignore", description="extra clause against the baseline's deviation"
+    )
+    hard_sigma: Literal["ignore", "lt", "ge"] = Field(
+        default="ignore", description="extra clause against the mean deviation"
+    )
     max_error_fraction: float = Field(default=0.3, ge=0, le=1, description="most of the set removed in one round")
     easy_weight: float = Field(default=0.3, ge=0, le=1, description="loss weight of easy examples; 0: dropped")
     filter_errors: bool = True
     down_weight_easy: bool = True
     variants_per_hard: int = Field(default=1, ge=0, description="new exercises asked for per hard one")
     compositions_per_pair: int = Field(default=1, ge=0, description="harder problems asked for per pair of easy ones")
-    max_new_fraction: float = Field(default=0.2, ge=0, description="most new exercises per round, as a share of the set")
+    max_new_fraction: float = Field(
+        default=0.2, ge=0, description="most new exercises per round, as a share of the set"
+    )
 
 
 class EvaluateSettings(Section):

@@ -56,7 +56,9 @@ class StudentOptions(Record):
     seed: int = Field(default=0, ge=0, description="fixes the adapter's start")
     device: str = Field(default="auto", description="auto, cpu, cuda, mps")
     threads: int = Field(default=0, ge=0, description="CPU threads; 0: all cores")
-    micro_batch_tokens: int = Field(default=16384, gt=0, description="padded tokens per forward pass; changes memory, not results")
+    micro_batch_tokens: int = Field(
+        default=16384, gt=0, description="padded tokens per forward pass; changes memory, not results"
+    )
 
 
 class Tokenizer(Protocol):
@@ -116,7 +118,7 @@ class Student(Protocol):
         ...
 
     def save(self, folder: Path) -> None:
-        """Write the adapter alone, in the ecosystem's own format (PEFT: adapter_config.json, adapter_model.safetensors)."""
+        """Write the adapter alone, in the ecosystem's own format (PEFT: adapter_config.json, adapter_model…)."""
         ...
 
     def save_state(self, folder: Path) -> None:

@@ -21,7 +21,9 @@ class Request(Record):
 
     id: str
     messages: tuple[Message, ...]
-    json_schema: dict[str, Any] | None = Field(default=None, description="the reply must be one JSON value of this schema")
+    json_schema: dict[str, Any] | None = Field(
+        default=None, description="the reply must be one JSON value of this schema"
+    )
     max_tokens: int = Field(gt=0)
     temperature: float = Field(default=0.8, ge=0, description="0: greedy")
     top_p: float = Field(default=0.95, gt=0, le=1)
@@ -43,7 +45,9 @@ class Reply(Record):
 class TeacherOptions(Record):
     """How to open a teacher. 0 or None means: the backend chooses."""
 
-    context_tokens: int = Field(default=0, ge=0, description="tokens per sequence, prompt and reply together; 0: fits the requests")
+    context_tokens: int = Field(
+        default=0, ge=0, description="tokens per sequence, prompt and reply together; 0: fits the requests"
+    )
     in_flight: int = Field(default=0, ge=0, description="sequences at a time; 0: the backend chooses")
     threads: int = Field(default=0, ge=0, description="CPU threads; 0: all cores")
     gpu_layers: int = Field(default=-1, ge=-1, description="layers on the GPU; -1: as many as fit")

@@ -15,10 +15,10 @@ __all__ = ["open_teacher"]
 
 
 def open_teacher(source: str, options: TeacherOptions) -> Teacher:
-    """Open the GGUF file at path `source`; starts the child process and loads the model.
+    """Open the GGUF file at path `source`. The child process is started, and loads the model, at the first write.
 
-    Raises MissingExtra when llama-cpp-python is not installed, ModelError when the file is missing, is no GGUF,
-    is cut short, or llama.cpp cannot load it.
+    Raises MissingExtra when llama-cpp-python is not installed, ModelError when the file is missing, is no GGUF or is
+    cut short; the first write raises ModelError when llama.cpp cannot load it.
     """
     from dsa_lite_llama_cpp.teacher import LlamaCppTeacher
 

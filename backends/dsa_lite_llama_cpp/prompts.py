@@ -10,7 +10,8 @@ from itertools import takewhile
 from dsa_lite.chat import PLAIN_TEMPLATE, render
 from dsa_lite.records import Message
 
-_THINKING = re.compile(r"^\s*<think>.*?</think>\s*", re.DOTALL)
+#: The opening tag may stand in the prompt.
+_THINKING = re.compile(r"\s*(?:<think>.*?|(?:(?!<think>).)*?)</think>\s*", re.DOTALL)
 
 
 class Prompter:
@@ -42,4 +43,5 @@ class Prompter:
 
 def without_thinking(text: str) -> str:
     """The reply without a leading <think>…</think>."""
-    return _THINKING.sub("", text, count=1)
+    match = _THINKING.match(text)
+    return text[match.end() :] if match else text

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from dsa_lite.errors import MissingExtra, ModelError, TeacherError
+from dsa_lite.records import Message
 from dsa_lite.teacher import Reply, Request, TeacherOptions
 from dsa_lite_llama_cpp.conversation import Conversation
 from dsa_lite_llama_cpp.gguf_file import read_gguf
@@ -23,16 +25,20 @@ class LlamaCppTeacher:
     """
 
     def __init__(self, source: str, options: TeacherOptions) -> None:
-        """Load the model at path `source`. Raises MissingExtra, ModelError."""
+        """Check the file at path `source`; the model is loaded at the first write. Raises MissingExtra, ModelError."""
         file = read_gguf(source)
         if importlib.util.find_spec("llama_cpp") is None:
             raise MissingExtra("reading a .gguf teacher needs llama.cpp", hint='pip install "dsa-lite[llama-cpp]"')
         self._name = file.name
         self._fingerprint = file.fingerprint()
         self._prompter = Prompter(file.chat_template, file.special_tokens())
-        self._conversation: Conversation | None = Conversation(
-            {"path": str(file.path.resolve()), **options.model_dump()},
-        )
+        try:
+            self._prompter.prompt((Message(role="user", content="?"),))
+        except ModelError as error:
+            raise ModelError(f"the teacher file {file.path}: {error.message}", hint=error.hint) from error
+        self._settings = {"path": str(file.path.resolve()), **options.model_dump()}
+        self._conversation: Conversation | None = None
+        self._closed = False
 
     @property
     def name(self) -> str:
@@ -46,20 +52,27 @@ class LlamaCppTeacher:
 
     @property
     def pid(self) -> int | None:
-        """Process id of the child; None after close()."""
+        """Process id of the child; None before the first write and after close()."""
         return self._conversation.pid if self._conversation else None
 
     def write(self, requests: Iterable[Request]) -> Iterator[Reply]:
         """One reply per request, as they finish. Requests are pulled a little ahead of the replies.
 
-        Raises TeacherError when the child keeps dying or the teacher is closed.
+        Raises ModelError when llama.cpp cannot load the model, TeacherError when the child keeps dying or the teacher
+        is closed.
         """
         return self._write(iter(requests))
 
     def _write(self, source: Iterator[Request]) -> Iterator[Reply]:
-        talk = self._conversation
-        if talk is None:
+        if self._closed:
             raise TeacherError("the teacher is closed", hint="open it again")
+        first = next(source, None)
+        if first is None:
+            return
+        source = itertools.chain([first], source)
+        if self._conversation is None:
+            self._conversation = Conversation(self._settings)
+        talk = self._conversation
         mine: dict[int, Request] = {}
         try:
             while True:
@@ -96,6 +109,7 @@ class LlamaCppTeacher:
 
     def close(self) -> None:
         """End the child process; safe to call twice."""
+        self._closed = True
         if self._conversation:
             self._conversation.close()
             self._conversation = None
@@ -108,9 +122,10 @@ class LlamaCppTeacher:
 
 
 def _reply(request: Request, message: dict[str, Any]) -> Reply:
+    text = message.get("text", "")
     return Reply(
         id=request.id,
-        text=without_thinking(message.get("text", "")),
+        text=text if request.json_schema else without_thinking(text),
         finish=message["finish"],
         tokens_in=message.get("tokens_in", 0),
         tokens_out=message.get("tokens_out", 0),

@@ -124,6 +124,8 @@ def load_base(folder: Path, device: torch.device, dtype: torch.dtype) -> Base:
     except (ValueError, KeyError, OSError, RuntimeError, TypeError, AttributeError) as error:
         first = str(error).strip().split("\n")[0]
         hint = "is its architecture one that transformers knows?"
+        if isinstance(error, OSError):
+            hint = "copy or download it again"
         raise ModelError(f"{folder} cannot be loaded: {first}", hint=hint) from error
     except Exception as error:
         if type(error).__module__.split(".")[0] not in ("safetensors", "safetensors_rust"):
@@ -131,7 +133,10 @@ def load_base(folder: Path, device: torch.device, dtype: torch.dtype) -> Base:
         raise ModelError(f"the weights in {folder} are broken: {error}", hint="copy or download them again") from error
     model, info = loaded
     if info["missing_keys"]:
-        raise ModelError(f"the weights in {folder} lack {', '.join(sorted(info['missing_keys'])[:5])}")
+        raise ModelError(
+            f"the weights in {folder} lack {', '.join(sorted(info['missing_keys'])[:5])}",
+            hint="is it a whole model that writes text?",
+        )
     model.requires_grad_(False).eval()
     base = Base(model, folder, device, dtype, _context_tokens(config))
     _check_logits(base)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from dsa_lite.chat import end_token
 from dsa_lite.errors import ModelError, TrainingError
 from dsa_lite.student import Batch, Observation, StudentOptions, Tokenizer
 from dsa_lite_torch.generation import generate
@@ -47,12 +48,12 @@ class TorchStudent:
         device, dtype = choose_device(options.device)
         folder = find_folder(source)
         tokenizer = FolderTokenizer(folder)
+        ends = frozenset([tokenizer.eos_id, _end_of_turn(tokenizer, folder), *end_ids(folder)])
         base = load_base(folder, device, dtype)
         rows = base.model.get_input_embeddings().weight.shape[0]
         if tokenizer.size > rows:
             raise ModelError(f"{folder}: the tokenizer has {tokenizer.size} tokens, the model only {rows}")
         lora = LoraModel(base, source, options)
-        ends = frozenset([tokenizer.eos_id, *end_ids(folder)])
         name = Path(source).expanduser().resolve().name if Path(source).expanduser().is_dir() else source
         shared = _Shared(name, fingerprint(folder), tokenizer, ends, lora, options)
         return cls(shared, AdapterState.of(lora.parameters, options, device))
@@ -196,6 +197,16 @@ class TorchStudent:
         if not math.isfinite(norm):
             names = [o.example_id for o, w in zip(observations, batch.weights, strict=True) if w != 0]
             raise TrainingError(f"the gradient is not finite; examples: {_some(names)}", hint="lower the learning rate")
+
+
+def _end_of_turn(tokenizer: Tokenizer, folder: Path) -> int:
+    """What training teaches to write last; often not the end token that the model's files name."""
+    try:
+        return end_token(tokenizer)
+    except ModelError as error:
+        raise ModelError(
+            f"{folder}: {error.message}", hint="correct its chat template, or try another model"
+        ) from error
 
 
 def _some(names: Sequence[str]) -> str:

@@ -11,6 +11,7 @@ from tokenizers import Tokenizer as Engine
 
 from dsa_lite.errors import ModelError
 
+_HINT = "copy or download it again"
 _SPECIAL = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
 
 
@@ -26,7 +27,7 @@ class FolderTokenizer:
         try:
             self._engine = Engine.from_file(str(folder / "tokenizer.json"))
         except Exception as error:  # the Rust side raises bare Exception
-            raise ModelError(f"{folder / 'tokenizer.json'} cannot be read: {error}") from error
+            raise ModelError(f"{folder / 'tokenizer.json'} cannot be read: {error}", hint=_HINT) from error
         self._engine.no_padding()
         self._engine.no_truncation()
         settings = {**read_json(folder / "special_tokens_map.json"), **read_json(folder / "tokenizer_config.json")}
@@ -75,9 +76,9 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ModelError(f"{path} is not JSON: {error}") from error
+        raise ModelError(f"{path} is not JSON: {error}", hint=_HINT) from error
     if not isinstance(content, dict):
-        raise ModelError(f"{path} does not hold a JSON object")
+        raise ModelError(f"{path} does not hold a JSON object", hint=_HINT)
     return content
 
 

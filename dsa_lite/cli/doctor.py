@@ -20,7 +20,11 @@ from dsa_lite.cli.failure import debug_option
 EXTRAS = {
     "llama-cpp": ("llama-cpp-python",),
     "torch": ("torch", "transformers", "peft", "safetensors"),
+    "mlx": ("mlx", "mlx-lm", "safetensors", "tokenizers"),
+    "openai": ("openai", "jsonschema"),
 }
+#: What the bundled job needs; the other extras are a matter of taste.
+NEEDED = ("llama-cpp", "torch")
 #: Asked in a process of their own: a native library that does not suit the machine kills only that.
 _TORCH = """
 import json, torch
@@ -70,7 +74,7 @@ def diagnosis() -> dict[str, Any]:
         "teacher": _probe(_LLAMA_CPP) if "llama-cpp" in installed else {"missing": "no llama.cpp"},
     }
     models = {role: _bundled(role) for role in ("teacher", "student")}
-    problems = [f"not installed: pip install 'dsa-lite[{extra}]'" for extra in extras if extra not in installed]
+    problems = [f"not installed: pip install 'dsa-lite[{extra}]'" for extra in NEEDED if extra not in installed]
     problems += [
         f"the {role}'s library does not work here: {d['error']}" for role, d in devices.items() if "error" in d
     ]

@@ -42,7 +42,7 @@ def print_plan(console: Console, job: Job, layers: Layers) -> None:
 
 def print_steps(console: Console, steps: Sequence[Mapping[str, Any]]) -> None:
     """The dry run: every stage with its status and work."""
-    columns = ("stage", "status", "work", "inputs")
+    columns = ("stage", "status", "work")
     console.print(stages_table(([str(step.get(c, "")) for c in columns] for step in steps), columns))
     console.print("\nNothing was started (--dry-run).")
 
@@ -50,15 +50,18 @@ def print_steps(console: Console, steps: Sequence[Mapping[str, Any]]) -> None:
 def _print_settings(console: Console, job: Job, layers: Layers) -> None:
     from dsa_lite.io.config_files import changes
 
-    models = [(f"{choice.role}'s own settings", choice.settings) for choice in (job.teacher, job.student)]
+    models = [(f"{choice.role}'s own file", choice.settings) for choice in (job.teacher, job.student)]
     rows = changes(job.config, [*models, *layers])
     if not rows:
         return
     console.print(heading("Settings that differ from the defaults"))
     grid = Table.grid(padding=(0, 2))
+    grid.add_column(no_wrap=True, min_width=max(len(name) for name, *_ in rows) + 2)
     for name, value, default, source in rows:
         grid.add_row(
-            Text(f"  {name}"), Text(f"{clean(str(value), 60)}  (not {default})"), Text(clean(source), style="dim")
+            Text(f"  {name}", no_wrap=True, overflow="ignore"),
+            Text(f"{clean(str(value), 60)} (not {default})"),
+            Text(clean(source), style="dim"),
         )
     console.print(grid)
 

@@ -25,7 +25,8 @@ def pair(
     """At most `most` pairs (lower skill first), each exercise in at most one.
 
     The skill taught by one is an ancestor of the other's, or the same; their problems differ; together they use at
-    most `max_skills` skills. The nearest ancestors are tried first, the same skill last. Skills take turns, in random order.
+    most `max_skills` skills. The nearest ancestors are tried first, the same skill last. Skills take turns, in random
+    order.
     """
     waiting: Waiting = defaultdict(dict)
     for i in rng.permutation(len(exercises)):
@@ -45,9 +46,7 @@ def pair(
     return pairs
 
 
-def _pairs_of(
-    skill: str, waiting: Waiting, graph: SkillGraph, max_skills: int
-) -> Iterator[tuple[Exercise, Exercise]]:
+def _pairs_of(skill: str, waiting: Waiting, graph: SkillGraph, max_skills: int) -> Iterator[tuple[Exercise, Exercise]]:
     """Pairs whose higher skill is this one. A yielded pair is no longer waiting."""
     related = [*(s for s in reversed(graph.ancestors(skill)) if s in waiting), skill]
     for id, exercise in list(waiting[skill].items()):
@@ -59,9 +58,7 @@ def _pairs_of(
             yield partner, exercise
 
 
-def _partner(
-    exercise: Exercise, related: Sequence[str], waiting: Waiting, max_skills: int
-) -> Exercise | None:
+def _partner(exercise: Exercise, related: Sequence[str], waiting: Waiting, max_skills: int) -> Exercise | None:
     text = " ".join(exercise.problem.split()).casefold()
     for skill in related:
         for other in waiting[skill].values():

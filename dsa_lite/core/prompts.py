@@ -24,8 +24,8 @@ _NOT_IN_NAMES = re.compile(r"[=:;{}\[\]<>|\"\\\n]|[.!?](\s|$)")
 
 _EXERCISE_RULES = """Reply with one JSON object with the keys "problem", "solution" and "answer".
 - problem: a self-contained question with exactly one right answer that can be checked. Do not hint at the solution.
-- solution: worked step by step, one small step at a time; begin each part with the name of the skill it uses, exactly as
-  the request spells it, followed by a colon. Every named skill must be used. Check every step before you write it.
+- solution: worked step by step, one small step at a time; begin each part with the name of the skill it uses, exactly
+  as the request spells it, followed by a colon. Every named skill must be used. Check every step before you write it.
 - answer: the final answer alone, as short as possible, no words that are not part of it."""
 
 _SYSTEM = {

@@ -64,8 +64,9 @@ class Context:
         if self._student is None:
             s = self.config.student
             options = StudentOptions(
-                lora_rank=s.lora_rank, lora_alpha=s.lora_alpha, lora_dropout=s.lora_dropout, weight_decay=s.weight_decay,
-                max_grad_norm=s.max_grad_norm, seed=seed_of(self.config.seed, "adapter") % 2**31, device=s.device,
+                lora_rank=s.lora_rank, lora_alpha=s.lora_alpha, lora_dropout=s.lora_dropout,
+                weight_decay=s.weight_decay, max_grad_norm=s.max_grad_norm,
+                seed=seed_of(self.config.seed, "adapter") % 2**31, device=s.device,
                 threads=s.threads, micro_batch_tokens=s.micro_batch_tokens,
             )  # fmt: skip
             self._student = open_student(self.job.student.kind, self.job.student.source, options)
@@ -87,8 +88,12 @@ class Context:
             self._teacher.close()
             self._teacher = None
 
-    def close(self) -> None:
-        self.rest_teacher()
+    def rest_student(self) -> None:
+        """Give the student's memory back; it is opened again, as new, when needed."""
         if self._student is not None:
             self._student.close()
             self._student = None
+
+    def close(self) -> None:
+        self.rest_teacher()
+        self.rest_student()

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Literal
 
 from dsa_lite.core.encoding import encode_prompt
-from dsa_lite.core.grading import extract_answer
+from dsa_lite.core.grading import extract_answer, normalise, plain_number, same_text
 from dsa_lite.core.statistics import wilson
 from dsa_lite.io.checker import AnswerChecker
 from dsa_lite.records import Graded, HeldOutItem, Split
 from dsa_lite.stages.context import Context
+from dsa_lite.stages.learning import load_finished
 
 STAGE = "evaluate"
 SPLITS: tuple[Split, ...] = ("eval", "transfer", "general")
@@ -31,9 +33,7 @@ def items_of(context: Context, split: Split) -> tuple[HeldOutItem, ...]:
 
 def run(context: Context) -> str:
     """Answer and grade every item twice. Returns a one-line summary."""
-    found = context.folder.load_checkpoint("tune")
-    if found is not None:
-        context.student.load_state(found[0])
+    load_finished(context, "tune")
     total = 2 * sum(len(items_of(context, split)) for split in SPLITS)
     done = 0
     with AnswerChecker(context.job.skill.checker) as checker:
@@ -92,6 +92,16 @@ def _grade(checker: AnswerChecker, batch: Sequence[HeldOutItem], texts: Sequence
     answers = [extract_answer(t) for t in texts]
     same = checker.same([(item.answer, answer or "") for item, answer in zip(batch, answers, strict=True)])
     return [
-        Graded(id=item.id, topic=item.topic, reply=text, answer=answer, correct=bool(answer) and right)
+        Graded(id=item.id, topic=item.topic, reply=text, answer=answer,
+               correct=right and bool(answer) and not (checker.checker == "math" and _repeats(item, answer or "")))
         for item, text, answer, right in zip(batch, texts, answers, same, strict=True)
-    ]
+    ]  # fmt: skip
+
+
+def _repeats(item: HeldOutItem, answer: str) -> bool:
+    """Whether an answer is no work but a whole expression of the problem: "Expand x(x+1)" answered "x(x+1)"."""
+    if same_text(item.answer, answer) or plain_number(answer) is not None:
+        return False
+    expression = r"\s?".join(re.escape(sign) for sign in normalise(answer).casefold() if not sign.isspace())
+    whole = rf"(?<![\w.(^*/+-])(?<![-+*/^] ){expression}(?![\w()^]|\.\w|\s?[-+*/])"
+    return re.search(whole, normalise(item.problem).casefold()) is not None

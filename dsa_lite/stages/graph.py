@@ -1,4 +1,4 @@
-"""Stage 1: the skill graph. The syllabus, merged with the teacher's recursive decomposition (DSA, section on skill graphs)."""
+"""Stage 1: the skill graph. The syllabus, merged with the teacher's recursive decomposition (DSA, skill graphs)."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def run(context: Context) -> str:
         frontier = [known[id] for id in found]
     graph, notes = builder.build()
     for note in notes:
-        context.note(STAGE, note, warning="cycle" in note)
+        context.note(STAGE, note, warning="closes a cycle" in note)
     context.folder.write_graph(to_node_link(graph))
     added = sum(s.source == "teacher" for s in graph.skills.values())
     levels = 1 + max((s.level for s in graph.skills.values()), default=0)

@@ -15,7 +15,7 @@ import numpy as np
 
 from dsa_lite.core.batching import pad
 from dsa_lite.core.encoding import Encoded, encode_exercise, target_text
-from dsa_lite.errors import TrainingError
+from dsa_lite.errors import RunFolderError, TrainingError
 from dsa_lite.records import TOO_LONG, Exercise, Rejected
 from dsa_lite.stages.context import Context
 from dsa_lite.student import Batch, Observation
@@ -98,6 +98,17 @@ class Trainer:
         )  # fmt: skip
 
 
+def load_finished(context: Context, stage: str) -> None:
+    """Bring the student to where a finished stage left it. Raises RunFolderError when that state is lost."""
+    found = context.folder.load_checkpoint(stage)
+    if found is None:
+        raise RunFolderError(
+            f"{context.folder.path} has no usable checkpoint of its finished stage {stage}",
+            hint="start over with --fresh, or put its folder checkpoints/ back",
+        )
+    context.student.load_state(found[0])
+
+
 def encode_all(
     context: Context, stage: str, round: int, exercises: Sequence[Exercise], *, list_long: bool = True
 ) -> dict[str, Encoded]:
@@ -112,6 +123,11 @@ def encode_all(
         elif list_long:
             refuse_long(context, stage, round, item, limit, exercise.problem)
     if not encoded and list_long:
+        if not exercises:
+            raise TrainingError(
+                f"nothing to train on in stage {stage}: no exercise was accepted",
+                hint=f"see why in {context.folder.path / 'rejected.jsonl'}; a larger teacher (--teacher) may help",
+            )
         raise TrainingError(
             f"nothing to train on in stage {stage}: none of {len(exercises)} exercises fits {limit} tokens",
             hint="raise student.max_tokens, or look at the exercises with: dsa-lite show " + str(context.folder.path),

@@ -1,4 +1,4 @@
-"""What a round of tuning saw: losses over the window, the baseline from probes, regions and decisions (DSA, dynamics)."""
+"""What a round of tuning saw: losses over the window, the baseline from probes, regions, decisions (DSA, dynamics)."""
 
 from __future__ import annotations
 

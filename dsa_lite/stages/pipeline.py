@@ -37,7 +37,7 @@ def prepare(
     pack = load_skill(skill)
     teacher_choice = choose_teacher(teacher)
     student_choice = choose_student(student, backend)
-    own = [(f"{m.role}'s own settings", m.settings) for m in (teacher_choice, student_choice) if m.settings]
+    own = [(f"{m.role}'s own file", m.settings) for m in (teacher_choice, student_choice) if m.settings]
     config = load_config([*own, *layers])
     return Job(pack, teacher_choice, student_choice, config, out or _next_folder(pack.name))
 
@@ -54,10 +54,16 @@ def _next_folder(skill: str) -> Path:
 def run(job: Job, emit: Emit, *, fresh: bool = False) -> dict[str, Any]:
     """Do what is not done yet; the summary. Raises a DsaError; everything accepted so far stays on disk."""
     with RunDir.open(
-        job.out, _identity(job), job.config.model_dump(), fresh=fresh, warn=lambda text: emit(Note("run", text, "warning"))
+        job.out,
+        _identity(job),
+        job.config.model_dump(),
+        fresh=fresh,
+        warn=lambda text: emit(Note("run", text, "warning")),
     ) as folder:
         context = Context(job, folder, emit)
         try:
+            if folder.stage("pretrain") is None:
+                _preflight(context)
             chain = str(job.config.seed)
             for name, module in _STAGES.items():
                 chain = _input_hash(context, module, chain)
@@ -67,6 +73,12 @@ def run(job: Job, emit: Emit, *, fresh: bool = False) -> dict[str, Any]:
             return summary
         finally:
             context.close()
+
+
+def _preflight(context: Context) -> None:
+    """Open both models before hours go into writing: what is missing or broken is said at once."""
+    context.note("run", f"teacher {context.teacher.name}; student on {context.student.device}")
+    context.rest_student()
 
 
 def _run_stage(context: Context, name: str, module: ModuleType, input_hash: str) -> None:

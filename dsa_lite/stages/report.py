@@ -10,7 +10,17 @@ from typing import Any
 
 from dsa_lite.core.statistics import mcnemar_exact, wilson
 from dsa_lite.io.rundir import RunDir
-from dsa_lite.records import Action, Decision, Exercise, Graded, Region
+from dsa_lite.records import (
+    TOO_LONG,
+    Action,
+    Decision,
+    Decomposition,
+    Exercise,
+    Graded,
+    Region,
+    Rejected,
+    Textbook,
+)
 from dsa_lite.stages import evaluate, textbooks
 from dsa_lite.stages import exercises as exercise_stage
 from dsa_lite.stages import graph as graph_stage
@@ -141,20 +151,23 @@ def _round(folder: RunDir, number: int) -> dict[str, Any]:
         "examples": len(decisions),
         "new": sum(e.round == number for e in _live(folder)),
         "removed": sum(d.action == "remove" for d in decisions),
-        "loss": _mean([d.loss for d in decisions]),
+        "loss": _mean([d.loss for d in decisions]) if decisions else None,
         "regions": {region: counts[region] for region in REGIONS},
         **folder.read_round(number),
     }
 
 
 def _live(folder: RunDir) -> list[Exercise]:
-    refused = {r.id for r in folder.rejected().read()}
+    refused = {r.id for r in folder.rejected().read() if r.reason != TOO_LONG}
     return [e for e in folder.exercises().read() if e.id not in refused]
 
 
 def _teacher_tokens(folder: RunDir) -> int:
-    logs = [folder.decompositions(), folder.textbooks(), folder.exercises(), folder.rejected()]
-    return sum(r.tokens_out for log in logs for r in log.read())
+    written: list[Decomposition | Textbook | Exercise | Rejected] = [
+        *folder.decompositions().read(), *folder.textbooks().read(), *folder.exercises().read(),
+        *folder.rejected().read(),
+    ]  # fmt: skip
+    return sum(r.tokens_out for r in written)
 
 
 def _trained_tokens(folder: RunDir) -> int:

@@ -16,7 +16,7 @@ from dsa_lite.records import Decision, Exercise, Observed
 from dsa_lite.stages import exercises as exercise_stage
 from dsa_lite.stages import graph as graph_stage
 from dsa_lite.stages.context import Context
-from dsa_lite.stages.learning import Epoch, Position, Trainer, encode_all, weighted
+from dsa_lite.stages.learning import Epoch, Position, Trainer, encode_all, load_finished, weighted
 from dsa_lite.stages.looking import look
 from dsa_lite.student import Observation
 
@@ -53,9 +53,7 @@ def run(context: Context) -> str:
 
 
 def _start_from_pretraining(context: Context) -> None:
-    found = context.folder.load_checkpoint("pretrain")
-    if found is not None:
-        context.student.load_state(found[0])
+    load_finished(context, "pretrain")
     context.student.reset_optimizer()
 
 

@@ -97,6 +97,7 @@ def fill(context: Context, writing: Writing[R]) -> list[R]:
             kept.pop(slot_of(id))
         if len(kept) == len(slots):
             break
+        _check_yield(context, writing, state)
     writing.log.sync()
     rejections.sync()
     if len(kept) < len(slots):
@@ -155,11 +156,12 @@ def _reject(
 def _check_yield(context: Context, writing: Writing[R], state: _State[R]) -> None:
     """Stop a teacher that writes garbage before it has cost hours."""
     limits = context.config.teacher
-    replies = len(state.written) + sum(1 for id in state.rejected if id not in state.written)
-    if replies < limits.min_replies or len(state.written) >= limits.min_yield * replies:
+    settled = len(state.written.keys() & state.rejected.keys())
+    replies = len(state.written) + len(state.rejected) - settled
+    if replies < limits.min_replies or len(state.written) - settled >= limits.min_yield * replies:
         return
     counts = Counter(r.reason for r in state.rejected.values())
-    samples = [r for r in state.rejected.values()][-3:]
+    samples = list(state.rejected.values())[-3:]
     lines = [f"{counts.total()} of {replies} replies are unusable:"]
     lines += [f"  {count:5d}  {reason}" for reason, count in counts.most_common()]
     lines += ["the last three begin:"]

@@ -82,8 +82,12 @@ def side_by_side(items: tuple[Item, ...]) -> Item:
     """The parts one after the other, with one answer each."""
     problem = " ".join(f"{_ORDINALS[i]}: {item.problem}" for i, item in enumerate(items))
     return Item(
-        tuple(skill for item in items for skill in item.skills), problem, " ".join(i.solution for i in items),
-        "; ".join(i.answer for i in items), _key(items, "parts"), items,
+        tuple(skill for item in items for skill in item.skills),
+        problem,
+        " ".join(i.solution for i in items),
+        "; ".join(i.answer for i in items),
+        _key(items, "parts"),
+        items,
     )
 
 
@@ -107,7 +111,11 @@ def join(
 
 
 def compose(
-    rng: Random, names: tuple[str, ...], level: str, blocked: Blocked | None = None, first: Item | None = None,
+    rng: Random,
+    names: tuple[str, ...],
+    level: str,
+    blocked: Blocked | None = None,
+    first: Item | None = None,
     seed: int | None = None,
 ) -> Item:
     """An exercise of two or three skills in the order of use, joined where that is possible.

@@ -20,6 +20,8 @@ from .words import EVERY_WORD, INVENTED, MONTHS, PEOPLE, PLACES
 
 Document = list[tuple[str, float]]
 ASKED, WRITTEN = 0.1, 1.0
+SLOW = ("Like terms", "Linear equations", "Division", "Factoring", "Multiplying powers", "Expanding brackets")
+SLOW_WEIGHTS = (10, 5, 4, 4, 3, 3)
 _PAIRS = [(old, name) for name in NAMES for old in ancestors(name)]
 _BASE_PAIRS = [(one, two) for one in BASE for two in BASE]
 _WEIGHTS = [KINDS[name].weight for name in NAMES]
@@ -75,6 +77,19 @@ def base_documents(seed: int) -> Iterator[Document]:
     rng = Random(seed)
     while True:
         yield _base_document(rng)
+
+
+def revision_documents(seed: int) -> Iterator[Document]:
+    """Half the usual mix, half what takes longest to learn: for a last phase of training."""
+    rng = Random(seed)
+    while True:
+        share = rng.random()
+        if share < 0.5:
+            yield _base_document(rng)
+        elif share < 0.9:
+            yield student(_fresh(rng, rng.choices(SLOW, SLOW_WEIGHTS)[0], rng.choice(LEVELS[1:])))
+        elif not is_held_out(item := reading(rng)):
+            yield student(item)
 
 
 def _some_skill(rng: Random) -> str:
@@ -184,8 +199,13 @@ def solving(rng: Random) -> Document:
 
 
 TASKS = {
-    "exercise": (exercise, 40), "composed": (composed, 20), "variant": (variant, 10), "compose": (joined_pair, 10),
-    "solve": (solving, 8), "textbook": (textbook, 9), "prerequisites": (prerequisites, 3),
+    "exercise": (exercise, 40),
+    "composed": (composed, 20),
+    "variant": (variant, 10),
+    "compose": (joined_pair, 10),
+    "solve": (solving, 8),
+    "textbook": (textbook, 9),
+    "prerequisites": (prerequisites, 3),
 }
 
 
@@ -230,10 +250,33 @@ def tokenizer_documents(seed: int) -> Iterator[Document]:
 
 
 _OPENINGS = (
-    "Compute", "What is", "Evaluate", "Simplify", "Multiply", "Expand", "Solve", "Factor", "Differentiate", "Integrate",
-    "Find the limit of", "Find the derivative of", "Find the second derivative of", "Find the slope of",
-    "Find the tangent line to", "Find the critical point of", "Find the integral of", "approaches", "cancel",
-    "gives", "numbers:", "slope", "First:", "Second:", "Third:", "Let", "be the answer to:",
+    "Compute",
+    "What is",
+    "Evaluate",
+    "Simplify",
+    "Multiply",
+    "Expand",
+    "Solve",
+    "Factor",
+    "Differentiate",
+    "Integrate",
+    "Find the limit of",
+    "Find the derivative of",
+    "Find the second derivative of",
+    "Find the slope of",
+    "Find the tangent line to",
+    "Find the critical point of",
+    "Find the integral of",
+    "approaches",
+    "cancel",
+    "gives",
+    "numbers:",
+    "slope",
+    "First:",
+    "Second:",
+    "Third:",
+    "Let",
+    "be the answer to:",
 )
 
 

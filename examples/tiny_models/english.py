@@ -49,8 +49,12 @@ def _place_fact(rng: Random, where: str) -> Fact:
         (f"{where} was founded in {year}.", f"When was {where} founded?", year, "year"),
         (f"The king of {where} was {king}.", f"Who was the king of {where}?", king, "person"),
         (f"{where} is known for its {thing}.", f"What is {where} known for?", thing, "thing"),
-        (f"In {year} the people of {where} voted for a new {topic}.", f"When did the people of {where} vote?", year,
-         "year"),
+        (
+            f"In {year} the people of {where} voted for a new {topic}.",
+            f"When did the people of {where} vote?",
+            year,
+            "year",
+        ),
         (f"The river {other} flows through {where}.", f"Which river flows through {where}?", other, "place"),
         (f"The tax in {where} was paid in {thing}.", f"How was the tax in {where} paid?", thing, "thing"),
         (f"{where} traded {thing} with {other}.", f"Who traded with {where}?", other, "place"),
@@ -59,8 +63,14 @@ def _place_fact(rng: Random, where: str) -> Fact:
 
 
 _POOLS = {
-    "place": [*PLACES, *INVENTED[:60]], "thing": THINGS, "job": JOBS, "color": COLORS, "month": MONTHS,
-    "person": PEOPLE, "topic": SOCIAL, "year": [str(y) for y in range(1100, 2000)],
+    "place": [*PLACES, *INVENTED[:60]],
+    "thing": THINGS,
+    "job": JOBS,
+    "color": COLORS,
+    "month": MONTHS,
+    "person": PEOPLE,
+    "topic": SOCIAL,
+    "year": [str(y) for y in range(1100, 2000)],
 }
 
 

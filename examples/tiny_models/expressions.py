@@ -175,6 +175,7 @@ def _front(c: Fraction) -> str:
 
 def show_sum(value: Sum) -> str:
     """Text of a sum, the highest power of x first."""
+
     def order(key: Product) -> tuple[int, str]:
         return -sum(n for name, n in key if name == "x"), str(key)
 

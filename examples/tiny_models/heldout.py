@@ -130,7 +130,10 @@ def lines(name: str) -> list[str]:
     return [
         json.dumps(
             {
-                "id": f"{name}-{i:04d}", "problem": item.problem, "answer": item.answer, "topic": item.skills[-1],
+                "id": f"{name}-{i:04d}",
+                "problem": item.problem,
+                "answer": item.answer,
+                "topic": item.skills[-1],
                 "skills": list(item.skills),
             },
             ensure_ascii=False,

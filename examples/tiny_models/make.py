@@ -3,18 +3,17 @@
     python -m examples.tiny_models.make            # about two hours on two processor cores
 
 Every step leaves a file in `examples/tiny_models/work/` and is skipped when that file is there, so the recipe can be
-stopped and started again; the trainings go on from their last checkpoint. The two trainings run at the same time, one
-processor core each.
+stopped and started again; the trainings go on from their last checkpoint.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,18 +22,44 @@ import torch
 from .card import student_card, teacher_card
 from .gguf_export import export
 from .heldout import main as write_held_out
+from .heldout import scan
 from .model import CONFIGS, TinyLlama, save_hf
+from .stream import read_documents
+from .tokenizer import load
 
 HERE = Path(__file__).parent
 WORK = HERE / "work"
 BUNDLED = HERE.parents[1] / "dsa_lite" / "bundled"
 PACKAGE = "examples.tiny_models"
 LICENSE = "Apache-2.0"
+TEACHER_FILE = "dsa-lite-tiny-teacher.gguf"
 
-#: rows, tokens per row, seed of the text; steps, rows per step, rows per forward pass, seed of the training
-ROWS = {"student": (48_000, 256, 1), "teacher": (27_000, 384, 2)}
-TRAINING = {"student": (1150, 32, 16, 1), "teacher": (850, 24, 8, 2)}
-DOCUMENTS = {"student": "base_documents", "teacher": "teacher_documents"}
+
+@dataclass(frozen=True)
+class Phase:
+    """One training: its text, then its steps, from the weights of an earlier phase or from scratch."""
+
+    start: str | None
+    documents: str  # function of `corpus`
+    rows: int
+    length: int  # tokens per row
+    text_seed: int
+    steps: int
+    batch: int  # rows per step
+    micro: int  # rows per forward pass
+    seed: int
+    matrix_rate: float
+    other_rate: float
+
+
+#: The teacher goes on from the student: who knows arithmetic learns to teach it in a fraction of the time.
+PHASES = {
+    "student_1": Phase(None, "base_documents", 48_000, 256, 1, 1150, 32, 16, 1, 0.01, 0.005),
+    "student_2": Phase("student_1", "base_documents", 43_000, 256, 3, 1800, 16, 16, 3, 0.007, 0.003),
+    "student_3": Phase("student_2", "revision_documents", 14_000, 256, 5, 800, 16, 16, 5, 0.006, 0.0025),
+    "teacher_1": Phase("student_3", "teacher_documents", 18_000, 384, 4, 1500, 12, 12, 4, 0.007, 0.003),
+}
+LAST = {"student": "student_3", "teacher": "teacher_1"}
 
 
 def main() -> None:
@@ -42,8 +67,9 @@ def main() -> None:
     WORK.mkdir(exist_ok=True)
     write_held_out()
     _tokenizer()
-    for model in ROWS:
-        _rows(model)
+    for name, phase in PHASES.items():
+        _rows(name, phase)
+    _prove()
     _trainings()
     _bundle()
     _score()
@@ -61,64 +87,83 @@ def _tokenizer() -> None:
                             "--out", WORK / "tokenizer"), check=True)  # fmt: skip
 
 
-def _rows(model: str) -> None:
-    out = WORK / f"{model}_rows"
+def _rows(name: str, phase: Phase) -> None:
+    out = WORK / f"{name}_rows"
     if not (out / "docs.npy").exists():
-        rows, length, seed = ROWS[model]
-        documents = f"{PACKAGE}.corpus:{DOCUMENTS[model]}"
-        subprocess.run(_run(f"{PACKAGE}.stream", "--documents", documents, "--tokenizer", WORK / "tokenizer",
-                            "--rows", rows, "--length", length, "--seed", seed, "--out", out), check=True)  # fmt: skip
+        subprocess.run(_run(f"{PACKAGE}.stream", "--documents", f"{PACKAGE}.corpus:{phase.documents}",
+                            "--tokenizer", WORK / "tokenizer", "--rows", phase.rows, "--length", phase.length,
+                            "--seed", phase.text_seed, "--out", out), check=True)  # fmt: skip
+
+
+def _prove() -> None:
+    """No held-out problem stands in anything the models are trained on."""
+    tokenizer = load(WORK / "tokenizer")
+    for name in (f"{phase}_rows" for phase in PHASES):
+        documents = list(read_documents(tokenizer, WORK / name))
+        found = scan(documents, len(documents))
+        print(f"{name}: {found} held-out problems in {len(documents):,} documents")
+        if found:
+            raise SystemExit(f"{WORK / name} holds held-out problems: it must not be trained on")
 
 
 def _trainings() -> None:
-    """Both at once, one core each; logs in work/."""
-    started: list[tuple[str, subprocess.Popen[bytes]]] = []
-    for model, (steps, batch, micro, seed) in TRAINING.items():
-        if (WORK / f"{model}_hf" / "config.json").exists():
+    """One phase after the other, on two threads; logs in work/."""
+    for name, phase in PHASES.items():
+        if (WORK / f"{name}_hf" / "config.json").exists():
             continue
-        command = _run(f"{PACKAGE}.train", "--model", model, "--data", WORK / f"{model}_rows",
-                       "--tokenizer", WORK / "tokenizer", "--out", WORK / f"{model}_hf",
-                       "--checkpoint", WORK / f"{model}.pt", "--steps", steps, "--batch", batch,
-                       "--micro-rows", micro, "--seed", seed, "--resume")  # fmt: skip
-        log = (WORK / f"{model}.log").open("ab")
-        print(f"training the {model}: see {log.name}")
-        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-        started.append((model, subprocess.Popen(command, stdout=log, stderr=log, env=environment)))
-    failed = [model for model, process in started if process.wait()]
-    if failed:
-        raise SystemExit(f"the training of {', '.join(failed)} failed: see the logs in {WORK}")
+        command = _run(f"{PACKAGE}.train", "--model", "student", "--data", WORK / f"{name}_rows",
+                       "--tokenizer", WORK / "tokenizer", "--out", WORK / f"{name}_hf",
+                       "--checkpoint", WORK / f"{name}.pt", "--steps", phase.steps, "--batch", phase.batch,
+                       "--micro-rows", phase.micro, "--seed", phase.seed, "--matrix-rate", phase.matrix_rate,
+                       "--other-rate", phase.other_rate, "--threads", 2, "--resume")  # fmt: skip
+        command += ["--start", str(WORK / f"{phase.start}.pt")] if phase.start else []
+        log = WORK / f"{name}.log"
+        print(f"training {name}: see {log}")
+        with log.open("ab") as out:
+            subprocess.run(command, check=True, stdout=out, stderr=out)
 
 
 def _bundle() -> None:
     """The student in bfloat16 (half the size, loaded as float32), the teacher as Q8_0 GGUF."""
     save_hf(_trained("student"), WORK / "tokenizer", BUNDLED / "student", torch.bfloat16)
     (BUNDLED / "teacher").mkdir(parents=True, exist_ok=True)
-    export(WORK / "teacher_hf", BUNDLED / "teacher" / "dsa-lite-tiny-teacher.gguf", "dsa-lite tiny teacher", LICENSE,
-           "A demonstration teacher for dsa-lite: writes prerequisites, textbooks and exercises on calculus.")  # fmt: skip
-    for model in ROWS:
+    about = "A demonstration teacher for dsa-lite: writes prerequisites, textbooks and exercises on calculus."
+    export(
+        WORK / f"{LAST['teacher']}_hf",
+        BUNDLED / "teacher" / TEACHER_FILE,
+        "dsa-lite tiny teacher",
+        LICENSE,
+        about,
+    )
+    for model in LAST:
         shutil.copy(HERE / f"{model}.dsa-lite.toml", BUNDLED / model / "dsa-lite.toml")
 
 
 def _trained(model: str) -> TinyLlama:
-    network = TinyLlama(CONFIGS[model])
-    network.load_state_dict(torch.load(WORK / f"{model}.pt", weights_only=True)["model"])
+    network = TinyLlama(CONFIGS["student"])
+    network.load_state_dict(torch.load(WORK / f"{LAST[model]}.pt", weights_only=True)["model"])
     return network
 
 
 def _score() -> None:
     subprocess.run(_run(f"{PACKAGE}.score", "--student", BUNDLED / "student", "--teacher",
-                        BUNDLED / "teacher" / "dsa-lite-tiny-teacher.gguf", "--out", WORK), check=True)  # fmt: skip
+                        BUNDLED / "teacher" / TEACHER_FILE, "--out", WORK), check=True)  # fmt: skip
 
 
 def _cards() -> None:
-    facts: dict[str, Any] = {name: json.loads((WORK / f"{name}.json").read_text()) for name in ROWS}
+    facts: dict[str, Any] = {name: json.loads((WORK / f"{name}.json").read_text()) for name in LAST}
     sizes: dict[str, Sequence[int]] = {}
-    for name in ROWS:
-        parameters = sum(p.numel() for p in TinyLlama(CONFIGS[name]).parameters())
-        steps, batch, _, _ = TRAINING[name]
-        sizes[name] = (parameters, steps * batch * ROWS[name][1])
+    for name in LAST:
+        parameters = sum(p.numel() for p in TinyLlama(CONFIGS["student"]).parameters())
+        phases = _history(LAST[name])
+        sizes[name] = (parameters, sum(p.steps * p.batch * p.length for p in phases))
     (BUNDLED / "student" / "README.md").write_text(student_card(facts["student"], *sizes["student"]), encoding="utf-8")
     (BUNDLED / "teacher" / "README.md").write_text(teacher_card(facts["teacher"], *sizes["teacher"]), encoding="utf-8")
+
+
+def _history(name: str | None) -> list[Phase]:
+    """A phase and those it goes on from."""
+    return [PHASES[name], *_history(PHASES[name].start)] if name else []
 
 
 if __name__ == "__main__":

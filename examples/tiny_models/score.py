@@ -15,9 +15,6 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from dsa_lite_llama_cpp import open_teacher
-from dsa_lite_torch import open_student
-
 from dsa_lite.config import TeacherSettings
 from dsa_lite.core.encoding import encode_prompt
 from dsa_lite.core.grading import extract_answer
@@ -26,11 +23,13 @@ from dsa_lite.io.skills import load_skill
 from dsa_lite.records import Exercise, HeldOutItem, Skill
 from dsa_lite.student import Student, StudentOptions
 from dsa_lite.teacher import Reply, Request, Teacher, TeacherOptions
+from dsa_lite_llama_cpp import open_teacher
+from dsa_lite_torch import open_student
 
 from .comparing import same
 from .composing import compose
 from .heldout import is_held_out
-from .kinds import LEVELS, NAMES, SUBJECT, always, ancestors
+from .kinds import BASE, LEVELS, NAMES, SUBJECT, always, ancestors
 from .solver import solve
 
 Share = dict[str, float | int]
@@ -42,16 +41,26 @@ def share(results: Sequence[bool]) -> Share:
 
 
 def score_student(student: Student, batch: int = 128) -> dict[str, Any]:
-    """Shares right on the calculus pack's held-out sets, by topic; `transfer` and `eval` should be near 0."""
-    pack = load_skill("calculus")
+    """Shares right on what the base was made for and on the calculus pack's held-out sets, by topic."""
+    sets: dict[str, Sequence[HeldOutItem]] = {"made for": _made_for(40), **load_skill("calculus").held_out}
     scores: dict[str, Any] = {}
-    for name, items in pack.held_out.items():
+    for name, items in sets.items():
         by_topic: dict[str, list[bool]] = defaultdict(list)
         for item, right in zip(items, _answers_right(student, items, batch), strict=True):
             by_topic[item.topic].append(right)
         scores[name] = share([r for results in by_topic.values() for r in results])
         scores[f"{name} by topic"] = {topic: share(results) for topic, results in by_topic.items()}
     return scores
+
+
+def _made_for(per_kind: int, seed: int = 1234) -> list[HeldOutItem]:
+    """Fresh arithmetic and algebra of all levels, which may by chance have stood in the training text."""
+    rng = Random(seed)
+    items = [(name, always(rng, name, LEVELS[i % 3], is_held_out)) for name in BASE for i in range(per_kind)]
+    return [
+        HeldOutItem(id=f"made-for-{i}", problem=item.problem, answer=item.answer, topic=name)
+        for i, (name, item) in enumerate(items)
+    ]
 
 
 def _answers_right(student: Student, items: Sequence[HeldOutItem], batch: int) -> list[bool]:
@@ -153,6 +162,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--student", type=Path)
     parser.add_argument("--teacher", type=Path)
+    parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0: all cores")
     parser.add_argument("--per-skill", type=int, default=30, help="exercises asked for per skill and task")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
@@ -161,7 +171,7 @@ def main() -> None:
         student = open_student(str(options.student), StudentOptions())
         _write(options.out / "student.json", score_student(student))
     if options.teacher:
-        with open_teacher(str(options.teacher), TeacherOptions()) as teacher:
+        with open_teacher(str(options.teacher), TeacherOptions(threads=options.threads)) as teacher:
             _write(options.out / "teacher.json", score_teacher(teacher, options.per_skill))
 
 

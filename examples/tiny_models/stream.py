@@ -114,6 +114,14 @@ def prepare(tokenizer: Tokenizer, documents: Iterable[Document], rows: int, leng
     return count
 
 
+def read_documents(tokenizer: Tokenizer, folder: str | Path) -> Iterator[Document]:
+    """The documents of prepared rows, as they are trained on."""
+    ids, docs = (np.load(Path(folder) / f"{name}.npy", mmap_mode="r") for name in ("ids", "docs"))
+    for row, numbers in zip(ids, docs, strict=True):
+        for number in range(int(numbers[numbers != 255].max(initial=0)) + 1):
+            yield [(tokenizer.decode(row[numbers == number].tolist(), skip_special_tokens=False), 1.0)]
+
+
 class Stream:
     """Batches from prepared rows; batch number `step` depends on (rows, size, seed) alone, never on history."""
 

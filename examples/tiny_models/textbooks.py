@@ -15,7 +15,11 @@ _BEGIN = (
 )
 _BUILDS = (" It builds on {needs}.", " We use {needs} here.", " You need {needs} for it.", " The steps use {needs}.")
 _WRITE = (
-    " Write every step down.", " Go step by step.", " Do one step at a time.", " Begin with the name of the skill.", ""
+    " Write every step down.",
+    " Go step by step.",
+    " Do one step at a time.",
+    " Begin with the name of the skill.",
+    "",
 )
 _EXAMPLES = (("Example: ", "Example: ", "Example: "), ("First example: ", "Second example: ", "Third example: "))
 #: Characters after which no further example is added, so that every passage fits a row of training.

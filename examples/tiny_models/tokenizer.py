@@ -21,6 +21,7 @@ QWEN2_SPLIT = (
 
 # The models never saw a system message, so the template leaves it out rather than showing them the unknown.
 CHAT_TEMPLATE = (
+    "{# leaves the system message out #}"
     "{%- for message in messages -%}"
     "{%- if message['role'] == 'user' -%}{{- '<|user|>' + message['content'] -}}"
     "{%- elif message['role'] == 'assistant' -%}{{- '<|assistant|>' + message['content'] + '<|end|>' -}}"

@@ -7,7 +7,6 @@ float32 weights. The learning rate rises briefly, stays, and falls linearly to z
 from __future__ import annotations
 
 import argparse
-import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -105,7 +104,7 @@ def save_checkpoint(path: Path, model: TinyLlama, optimizers: list[Optimizer], s
         "settings": asdict(settings),
     }
     torch.save(state, temporary)
-    os.replace(temporary, path)
+    temporary.replace(path)
 
 
 def load_checkpoint(path: Path, model: TinyLlama, optimizers: list[Optimizer], settings: Settings) -> int:
@@ -189,6 +188,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--resume", action="store_true")
+    parser.add_argument("--start", type=Path, help="checkpoint whose weights this training begins with")
     parser.add_argument("--matrix-rate", type=float, default=Settings.matrix_rate)
     parser.add_argument("--other-rate", type=float, default=Settings.other_rate)
     parser.add_argument("--micro-rows", type=int, default=Settings.micro_rows)
@@ -213,6 +213,8 @@ def run(options: argparse.Namespace) -> None:
         muon=not options.adamw,
     )
     model = TinyLlama(CONFIGS[options.model])
+    if options.start is not None:
+        model.load_state_dict(torch.load(options.start, weights_only=True)["model"])
     options.checkpoint.parent.mkdir(parents=True, exist_ok=True)
     stream = Stream(options.data, options.batch, options.seed)
     train(

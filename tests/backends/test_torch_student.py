@@ -152,23 +152,6 @@ def test_generation_drops_ended_rows(student: Student) -> None:
     assert student.generate(prompts, 0) == [[]] * 4
 
 
-def test_tokenizer(student: Student) -> None:
-    tokenizer = student.tokenizer
-    assert tokenizer.special_tokens == {"eos_token": "<|end|>", "pad_token": "<|end|>"}
-    assert tokenizer.chat_template is not None
-    assert "add_generation_prompt" in tokenizer.chat_template
-    assert tokenizer.eos_id == 0
-    assert len(tokenizer.encode("<|user|>hi<|end|>")) == 4
-    assert tokenizer.decode(tokenizer.encode("<|user|>2 + 2<|end|>")) == "2 + 2"
-
-
-def test_chat_template_file_wins(tiny_model_folder: Path, tmp_path: Path) -> None:
-    folder = shutil.copytree(tiny_model_folder, tmp_path / "model")
-    (folder / "chat_template.jinja").write_text("from the file", encoding="utf-8")
-    with closing(open_student(str(folder), OPTIONS)) as student:
-        assert student.tokenizer.chat_template == "from the file"
-
-
 @pytest.mark.parametrize(
     ("name", "words"),
     [("config.json", "config.json"), ("tokenizer.json", "tokenizer.json"), ("model.safetensors", "safetensors")],

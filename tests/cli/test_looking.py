@@ -114,6 +114,7 @@ def test_doctor_knows_the_extras_of_the_package() -> None:
         "optional-dependencies"
     ]
     named = {
-        name: tuple(line.split("[")[0].split("=")[0].split(">")[0] for line in lines) for name, lines in extras.items()
+        name: tuple(dict.fromkeys(line.split("[")[0].split("=")[0].split(">")[0] for line in lines))
+        for name, lines in extras.items()
     }
     assert {n: p for n, p in named.items() if n not in ("all", "dev")} == doctor.EXTRAS

@@ -25,7 +25,7 @@ def control_codes(text: str) -> list[str]:
 def test_the_plan_the_progress_and_the_result(pipeline: Any, terminal: CliRunner, width: int) -> None:
     result = terminal.invoke(cli, ["run", "calculus"])
     assert result.exit_code == 0, result.output
-    for words in ("demonstration models", "--teacher MODEL.gguf", "lora_rank 32 (not 16)", "own settings", "a note"):
+    for words in ("demonstration models", "--teacher MODEL.gguf", "lora_rank 32 (not 16)", "own file", "a note"):
         assert words in " ".join(result.stdout.split())
     for words in (
         "Power rule",

@@ -43,6 +43,8 @@ def alive(pid: int) -> bool:
 
 def child_of(teacher: Teacher) -> int:
     assert isinstance(teacher, LlamaCppTeacher)
+    if teacher.pid is None:
+        list(teacher.write([ask(0, 1)]))
     assert teacher.pid is not None
     return teacher.pid
 
@@ -61,6 +63,7 @@ def test_a_killed_child_is_replaced_and_its_requests_are_asked_again(model: Path
 def test_a_request_that_runs_at_two_deaths_is_an_error_reply(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with open_teacher(str(model), OPTIONS) as teacher:
         assert isinstance(teacher, LlamaCppTeacher)
+        child_of(teacher)
         talk = teacher._conversation
         assert talk is not None
         take = talk._take
@@ -82,6 +85,7 @@ def test_a_request_that_runs_at_two_deaths_is_an_error_reply(model: Path, monkey
 def test_a_child_that_always_dies_is_a_teacher_error(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with open_teacher(str(model), OPTIONS) as teacher:
         assert isinstance(teacher, LlamaCppTeacher)
+        child_of(teacher)
         talk = teacher._conversation
         assert talk is not None
         monkeypatch.setattr(talk, "_take", lambda message: os.kill(child_of(teacher), signal.SIGKILL))
@@ -89,6 +93,16 @@ def test_a_child_that_always_dies_is_a_teacher_error(model: Path, monkeypatch: p
             list(teacher.write(ask(n) for n in range(10)))
     with pytest.raises(TeacherError, match="closed"):
         list(teacher.write([ask(1)]))
+
+
+def test_the_child_is_started_by_the_first_request(model: Path) -> None:
+    with open_teacher(str(model), OPTIONS) as teacher:
+        assert isinstance(teacher, LlamaCppTeacher)
+        assert teacher.name
+        assert list(teacher.write([])) == []
+        assert teacher.pid is None
+        assert len(list(teacher.write([ask(1)]))) == 1
+        assert teacher.pid is not None
 
 
 def test_close_leaves_no_child(model: Path) -> None:
@@ -105,9 +119,12 @@ def test_close_leaves_no_child(model: Path) -> None:
 def test_the_child_ends_with_its_parent(model: Path) -> None:
     code = (
         "import sys, os, signal\n"
-        "from dsa_lite.teacher import TeacherOptions\n"
+        "from dsa_lite.records import Message\n"
+        "from dsa_lite.teacher import Request, TeacherOptions\n"
         "from dsa_lite_llama_cpp import open_teacher\n"
         "teacher = open_teacher(sys.argv[1], TeacherOptions(threads=1, in_flight=2))\n"
+        "request = Request(id='r', messages=(Message(role='user', content='x'),), max_tokens=1, seed=0)\n"
+        "next(teacher.write([request]))\n"
         "print(teacher.pid, flush=True)\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
@@ -167,8 +184,19 @@ def test_broken_files_are_model_errors(model: Path, tmp_path: Path) -> None:
 def test_what_llama_cpp_cannot_load_is_a_model_error(model: Path, tmp_path: Path) -> None:
     strange = tmp_path / "strange.gguf"
     strange.write_bytes(model.read_bytes().replace(b"blk.1.attn_q.weight", b"blk.1.attn_x.weight"))
-    with pytest.raises(ModelError, match="cannot load"):
-        open_teacher(str(strange), OPTIONS)
+    with open_teacher(str(strange), OPTIONS) as teacher:
+        assert teacher.fingerprint
+        for _ in range(2):
+            with pytest.raises(ModelError, match="cannot load"):
+                list(teacher.write([ask(1)]))
+        assert isinstance(teacher, LlamaCppTeacher)
+        assert teacher.pid is None
+
+
+def test_a_broken_chat_template_is_told_at_opening(tmp_path: Path) -> None:
+    path = write_model(tmp_path / "template.gguf", template="{{ messages")
+    with pytest.raises(ModelError, match=r"template\.gguf.*chat template fails"):
+        open_teacher(str(path), OPTIONS)
 
 
 def test_without_llama_cpp_the_extra_is_named(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -188,4 +216,6 @@ def test_the_package_is_light() -> None:
 
 def test_leading_thoughts_are_dropped() -> None:
     assert without_thinking("\n<think>\nhm\n</think>\n\n4") == "4"
+    assert without_thinking("hm, the prompt opened it\n</think>\n\n4") == "4"
     assert without_thinking("4 <think>x</think>") == "4 <think>x</think>"
+    assert without_thinking("4\n") == "4\n"

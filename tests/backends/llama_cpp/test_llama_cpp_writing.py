@@ -142,20 +142,12 @@ def test_bos_is_put_once(tmp_path: Path) -> None:
     assert counts == [counts[0], counts[0] + 1, counts[0] + 1]
 
 
-@pytest.mark.parametrize("refuses", [True, False])
-def test_templates_that_refuse_a_role(tmp_path: Path, refuses: bool) -> None:
-    test = "m['role'] == 'system'" if refuses else "true"
-    template = (
-        "{% for m in messages %}{% if "
-        + test
-        + " %}{{ raise_exception('no') }}{% endif %}{{ m['content'] }}{% endfor %}"
-    )
+def test_a_template_may_refuse_the_system_role(tmp_path: Path) -> None:
+    refusal = "{% if m['role'] == 'system' %}{{ raise_exception('no') }}{% endif %}"
+    template = "{% for m in messages %}" + refusal + "{{ m['content'] }}{% endfor %}"
     path = write_model(tmp_path / "tiny.gguf", template=template)
     with open_teacher(str(path), TeacherOptions(threads=1, in_flight=2)) as teacher:
-        reply = replies(teacher, [ask(1)])["r1"]
-    assert (reply.finish == "error") is not refuses
-    if not refuses:
-        assert "template" in reply.error
+        assert replies(teacher, [ask(1)])["r1"].finish != "error"
 
 
 def test_without_a_template_a_plain_one_is_used(tmp_path: Path) -> None:

@@ -1,27 +1,21 @@
-"""For authors of backends and tests: a scripted teacher, and the checks every student backend should pass.
-
-    from dsa_lite.testing import check_student
-    check_student(lambda options: open_student("path/to/a/small/model", options))
-
-Each check opens its own students, trains them for a few steps and raises AssertionError with a sentence. They need a
-small base that computes in float32 (a random one will do) whose context is at least 96 tokens.
-"""
+"""What every student backend should pass."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from dsa_lite.errors import TrainingError
 from dsa_lite.student import Batch, Observation, Student, StudentOptions
-from dsa_lite.teacher import Reply, Request
 
 OpenStudent = Callable[[StudentOptions], Student]
 Example = tuple[Sequence[int], Sequence[int]]  # token ids; the positions that are targets
+Training = Callable[[dict[str, Example]], list[Batch]]  # from the six examples to the batches of one round
 
 _OPTIONS = StudentOptions(lora_rank=4, lora_alpha=8, max_grad_norm=1e9, threads=1, device="cpu")
 _CLOSE = 1e-4  # relative difference that rounding may cause
@@ -34,50 +28,6 @@ _TEXTS = (
     "If f is even, f(-x) = f(x).",
     "Paris is the capital of France; the Seine runs through it, past islands and bridges.",
 )
-
-
-class ScriptedTeacher:
-    """A teacher that answers from a script; implements `dsa_lite.teacher.Teacher`.
-
-    `script`: a function from the request to a text or a whole Reply, or a mapping whose keys are request ids or last
-    messages. What the mapping lacks is answered with finish "error". `requests` collects what was asked.
-    """
-
-    def __init__(self, script: Callable[[Request], str | Reply] | Mapping[str, str], name: str = "scripted") -> None:
-        self._script = script
-        self.name = name
-        self.fingerprint = f"scripted:{name}"
-        self.requests: list[Request] = []
-        self.closed = False
-
-    def write(self, requests: Iterable[Request]) -> Iterator[Reply]:
-        """One reply per request, in their order. Tokens are counted as words."""
-        for request in requests:
-            self.requests.append(request)
-            yield self._reply(request)
-
-    def close(self) -> None:
-        self.closed = True
-
-    def __enter__(self) -> ScriptedTeacher:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
-
-    def _reply(self, request: Request) -> Reply:
-        words = sum(len(message.content.split()) for message in request.messages)
-        if callable(self._script):
-            written: str | Reply | None = self._script(request)
-        else:
-            written = self._script.get(request.id, self._script.get(request.messages[-1].content))
-        if isinstance(written, Reply):
-            return written
-        if written is None:
-            error = "not in the script"
-            return Reply(id=request.id, text="", finish="error", tokens_in=words, tokens_out=0, seconds=0, error=error)
-        out = len(written.split())
-        return Reply(id=request.id, text=written, finish="stop", tokens_in=words, tokens_out=out, seconds=0)
 
 
 def make_batch(examples: Mapping[str, Example], weights: Sequence[float] | None = None, *, pad_to: int = 0) -> Batch:
@@ -146,7 +96,7 @@ def check_weights_are_linear(open_student: OpenStudent) -> None:
         return [make_batch({"a": e["0"]}, [alone / both]), make_batch({"a": e["2"]}, [1])]
 
     def doubled(e: dict[str, Example]) -> list[Batch]:
-        return [make_batch({"a": e["0"], "b": e["1"]}, [2, 0.5]), make_batch({"a": e["2"]}, [1])]
+        return [make_batch({"a": e["0"], "b": e["1"]}, [2, 0.5]), make_batch({"a": e["2"]})]
 
     def repeated(e: dict[str, Example]) -> list[Batch]:
         a, b = len(e["0"][1]), len(e["1"][1])
@@ -156,6 +106,9 @@ def check_weights_are_linear(open_student: OpenStudent) -> None:
 
     _assert_same_training(open_student, with_silent, without, "an example of weight 0 changes the update")
     _assert_same_training(open_student, doubled, repeated, "the update is not linear in the weights")
+    light = _after(open_student, lambda e: [make_batch({"a": e["0"]}, [0.05]), make_batch({"c": e["2"]})])
+    heavy = _after(open_student, lambda e: [make_batch({"a": e["0"]}), make_batch({"c": e["2"]})])
+    assert _difference(light, heavy) > 20 * _CLOSE, "the loss is divided by the weights, which cancels them"
     with closing(open_student(_OPTIONS)) as student:
         batch = make_batch(_examples(student))
         before = student.score(batch)
@@ -185,9 +138,10 @@ def check_neighbours(open_student: OpenStudent) -> None:
     """An observation depends on its example alone: not on neighbours, padding or the size of micro-batches."""
     with closing(open_student(_OPTIONS)) as student:
         examples = _examples(student)
-        together = student.score(make_batch(examples, pad_to=90))
         alone = [student.score(make_batch({name: example}))[0] for name, example in examples.items()]
-        _assert_close(together, alone, "an observation depends on neighbours or padding")
+        _assert_close(
+            student.score(make_batch(examples, pad_to=90)), alone, "an observation depends on neighbours or padding"
+        )
 
 
 def check_micro_batches(open_student: OpenStudent) -> None:
@@ -302,15 +256,14 @@ def check_not_finite(open_student: OpenStudent) -> None:
         first, second = _batches(student)
         for each in (student, undisturbed):
             each.step(first, _LR)
-        names = list(second.example_ids)
-        broken = Batch(second.ids, second.loss_mask, np.full(len(names), np.inf, np.float32), second.example_ids)
+        broken = replace(second, weights=np.full(3, np.inf, np.float32))
         message = ""
         try:
             student.step(broken, _LR)
         except TrainingError as error:
             message = error.message
         assert message, "a gradient that is not finite is accepted"
-        assert names[0] in message, "the error does not name the example"
+        assert second.example_ids[0] in message, "the error does not name the example"
         for each in (student, undisturbed):
             each.step(second, _LR)
         assert student.score(first) == undisturbed.score(first), "a refused step leaves something behind"
@@ -356,8 +309,7 @@ def _examples(student: Student) -> dict[str, Example]:
 
 def _batches(student: Student) -> tuple[Batch, Batch]:
     examples = _examples(student)
-    first, second = ({name: examples[name] for name in names} for names in ("012", "345"))
-    return make_batch(first, [1, 0.5, 2]), make_batch(second)
+    return make_batch({n: examples[n] for n in "012"}, [1, 0.5, 2]), make_batch({n: examples[n] for n in "345"})
 
 
 def _pack(examples: Sequence[Example]) -> Batch:
@@ -378,23 +330,24 @@ def _assert_close(mine: Sequence[Observation], other: Sequence[Observation], mes
         assert abs(a.nll - b.nll) <= _CLOSE * abs(b.nll), f"{message}: {a.nll} and {b.nll} nats for {a.example_id}"
 
 
-def _assert_same_training(
-    open_student: OpenStudent,
-    one: Callable[[dict[str, Example]], list[Batch]],
-    other: Callable[[dict[str, Example]], list[Batch]],
-    message: str,
-) -> None:
-    """Both ways of writing the same training end in the same student. Several steps, because AdamW divides the scale
-    of a first gradient away."""
-    scores: list[list[Observation]] = []
-    for make in (one, other):
-        with closing(open_student(_OPTIONS)) as student:
-            examples = _examples(student)
-            before = student.score(make_batch(examples))
-            for _ in range(2):
-                for batch in make(examples):
-                    student.step(batch, _LR)
-            scores.append(student.score(make_batch(examples)))
-            moved = max(abs(a.nll - b.nll) / b.nll for a, b in zip(scores[-1], before, strict=True))
-            assert moved > 20 * _CLOSE, f"training hardly changed anything ({moved:.1e}); nothing can be compared"
-    _assert_close(scores[0], scores[1], message)
+def _assert_same_training(open_student: OpenStudent, one: Training, other: Training, message: str) -> None:
+    """Both ways of writing the same training end in the same student."""
+    _assert_close(_after(open_student, one), _after(open_student, other), message)
+
+
+def _after(open_student: OpenStudent, training: Training) -> list[Observation]:
+    """Scores after two rounds of it: several steps, because AdamW divides the scale of a first gradient away."""
+    with closing(open_student(_OPTIONS)) as student:
+        examples = _examples(student)
+        before = student.score(make_batch(examples))
+        for batch in training(examples) * 2:
+            student.step(batch, _LR)
+        after = student.score(make_batch(examples))
+    moved = _difference(after, before)
+    assert moved > 20 * _CLOSE, f"training hardly changed anything ({moved:.1e}); nothing can be compared"
+    return after
+
+
+def _difference(mine: Sequence[Observation], other: Sequence[Observation]) -> float:
+    """The greatest relative one."""
+    return max(abs(a.nll - b.nll) / b.nll for a, b in zip(mine, other, strict=True))

@@ -1,0 +1,168 @@
+"""From a folder or a cached hub id to a frozen base model in memory. Never the network, never code from the model."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mlx.core as mx
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+from mlx_lm.utils import load_model
+
+from dsa_lite.errors import ModelError, UsageError
+
+_FILES = ("*.json", "*.safetensors", "*.jinja")
+_WHOLE = 64 << 20  # bytes; bigger files are fingerprinted by their size and two ends
+_END = 1 << 20
+_TOLERANCE = 2e-2  # of the largest logit, in bfloat16's favour
+
+
+@dataclass
+class Base:
+    """A frozen causal language model, taken apart: `inner` gives hidden states, `logits` the rest.
+
+    `device` is where it computes: run everything inside `mx.stream(device)`.
+    """
+
+    model: Any
+    folder: Path
+    device: mx.Device
+    dtype: mx.Dtype
+    vocabulary: int
+    context_tokens: int
+    inner: Any
+    head: Any
+    pads: bool | None = None  # whether rows may be padded on the left; None: not known yet
+
+    def logits(self, hidden: mx.array) -> mx.array:
+        """Float32 logits (N, V) of hidden states (N, H)."""
+        logits: mx.array = self.head(hidden[None])[0]
+        return logits.astype(mx.float32)
+
+
+class _Through:
+    """Stands where the inner network was, so that what follows it can be called alone."""
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+
+    def __call__(self, hidden: mx.array, *args: Any, **kwargs: Any) -> mx.array:
+        return hidden
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+
+def find_folder(source: str) -> Path:
+    """The folder a source means. Raises ModelError naming what is missing."""
+    folder = Path(source).expanduser()
+    if folder.is_file():
+        raise ModelError(f"{source} is a file", hint="a student is a folder with config.json and model*.safetensors")
+    if not folder.is_dir():
+        folder = _cached(source)
+    wanted = ("config.json", "tokenizer.json", "model*.safetensors")
+    missing = [pattern for pattern in wanted if not any(folder.glob(pattern))]
+    if missing:
+        raise ModelError(
+            f"{folder} is not a student model: no {', no '.join(missing)}",
+            hint="give a Hugging Face or MLX model folder with safetensors weights (GGUF files are for teachers)",
+        )
+    return folder
+
+
+def _cached(source: str) -> Path:
+    hint = "give a local folder, or download the model first: hf download <id>"
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+", source):
+        raise ModelError(f"no such student model folder: {source}", hint=hint)
+    try:
+        return Path(snapshot_download(source, local_files_only=True, allow_patterns=list(_FILES)))
+    except (LocalEntryNotFoundError, HFValidationError, OSError) as error:
+        raise ModelError(f"{source} is neither a folder nor a model in the Hugging Face cache", hint=hint) from error
+
+
+def fingerprint(folder: Path) -> str:
+    """SHA-256 over configuration, tokenizer and weights (of very big files: size, first and last MiB)."""
+    digest = hashlib.sha256()
+    for path in [folder / "config.json", folder / "tokenizer.json", *sorted(folder.glob("*.safetensors"))]:
+        size = path.stat().st_size
+        digest.update(f"{path.name}\0{size}\0".encode())
+        with path.open("rb") as file:
+            if size <= _WHOLE:
+                digest.update(file.read())
+            else:
+                digest.update(file.read(_END))
+                file.seek(-_END, 2)
+                digest.update(file.read())
+    return digest.hexdigest()
+
+
+def choose_device(name: str) -> mx.Device:
+    """Where to compute."""
+    there = {"cpu": True, "cuda": mx.cuda.is_available(), "mps": mx.metal.is_available()}
+    if name == "auto":
+        return mx.Device(mx.gpu if there["cuda"] or there["mps"] else mx.cpu)
+    if name not in there:
+        raise UsageError(f"unknown device: {name}", hint="auto, cpu, cuda or mps")
+    if not there[name]:
+        raise UsageError(f"MLX finds no {name} device on this machine", hint="device = cpu works everywhere")
+    return mx.Device(mx.cpu if name == "cpu" else mx.gpu)
+
+
+def load_base(folder: Path, device: mx.Device) -> Base:
+    """The frozen model in evaluation mode: in float32 on a CPU, in the precision of its files elsewhere.
+
+    Raises ModelError for an architecture that mlx-lm does not know, broken or incomplete weights. Call it inside
+    `mx.stream(device)`.
+    """
+    try:
+        with _random_state_kept():
+            loaded: Any = load_model(folder, trust_remote_code=False)
+    except (ValueError, KeyError, OSError, RuntimeError, TypeError, AttributeError, ImportError) as error:
+        lines = " ".join(line.strip() for line in str(error).strip().split("\n")[:4])
+        hint = "is its architecture one that mlx-lm knows, and are its files complete?"
+        raise ModelError(f"{folder} cannot be loaded: {lines}", hint=hint) from error
+    model, config = loaded
+    if device.type == mx.DeviceType.cpu:
+        model.set_dtype(mx.float32)
+        mx.eval(model.parameters())
+    return _taken_apart(model, config, folder, device)
+
+
+def _taken_apart(model: Any, config: dict[str, Any], folder: Path, device: mx.Device) -> Base:
+    """An architecture that does not come apart into hidden states and logits must not be trained wrongly in silence."""
+    text, ids = model, mx.arange(1, 5)[None]
+    while "language_model" in text:
+        text = text.language_model
+    settings = {**config, **config.get("text_config", {})}
+    try:
+        head = copy.copy(text)
+        head.model = _Through(text.model)
+        hidden = text.model(ids)
+        context = int(settings.get("max_position_embeddings") or 1 << 30)
+        base = Base(model, folder, device, hidden.dtype, int(settings["vocab_size"]), context, text.model, head)
+        expected, ours = model(ids)[0].astype(mx.float32), base.logits(hidden[0])
+        same = bool(mx.allclose(ours, expected, rtol=0, atol=_TOLERANCE * float(mx.abs(expected).max())))
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise ModelError(f"models of type {config.get('model_type')} do not fit this backend: {error}") from error
+    if not same:
+        kind = config.get("model_type")
+        raise ModelError(f"models of type {kind} change their logits in a way this backend does not know")
+    return base
+
+
+@contextmanager
+def _random_state_kept() -> Iterator[None]:
+    """mlx draws a start for all weights before it loads them: not from the user's random numbers."""
+    state: Any = mx.random.state
+    high, low = state[0].tolist()
+    try:
+        yield
+    finally:
+        mx.random.seed(high << 32 | low)

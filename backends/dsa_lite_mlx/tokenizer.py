@@ -1,0 +1,99 @@
+"""The base's own tokenizer, read from its files (tokenizer.json and the settings beside it)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Tokenizer as Engine
+
+from dsa_lite.errors import ModelError
+
+_SPECIAL = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
+
+
+class FolderTokenizer:
+    """Text to ids and back; implements `dsa_lite.student.Tokenizer`."""
+
+    eos_id: int
+    chat_template: str | None
+    special_tokens: dict[str, str]
+
+    def __init__(self, folder: Path) -> None:
+        """Read a model folder. Raises ModelError when tokenizer.json is broken or no end token is known."""
+        try:
+            self._engine = Engine.from_file(str(folder / "tokenizer.json"))
+        except Exception as error:  # the Rust side raises bare Exception
+            raise ModelError(f"{folder / 'tokenizer.json'} cannot be read: {error}") from error
+        self._engine.no_padding()
+        self._engine.no_truncation()
+        settings = {**read_json(folder / "special_tokens_map.json"), **read_json(folder / "tokenizer_config.json")}
+        self.special_tokens = {name: text for name in _SPECIAL if (text := _token_text(settings.get(name)))}
+        self.chat_template = _chat_template(folder, settings)
+        self.eos_id = self._end_token(folder)
+
+    @property
+    def size(self) -> int:
+        """One more than the highest id."""
+        return max(self._engine.get_vocab(with_added_tokens=True).values(), default=-1) + 1
+
+    def encode(self, text: str) -> list[int]:
+        """Ids of `text` alone: special tokens written in the text are parsed, none is added."""
+        return list(self._engine.encode(text, add_special_tokens=False).ids)
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Text without special tokens."""
+        return str(self._engine.decode([int(i) for i in ids], skip_special_tokens=True))
+
+    def _end_token(self, folder: Path) -> int:
+        text = self.special_tokens.get("eos_token")
+        number = self._engine.token_to_id(text) if text else None
+        candidates = [number, *end_ids(folder)]
+        for candidate in candidates:
+            if candidate is not None:
+                return int(candidate)
+        raise ModelError(f"{folder} names no end token", hint="set eos_token in tokenizer_config.json")
+
+
+def end_ids(folder: Path) -> list[int]:
+    """Every id that ends a generation, as generation_config.json and config.json say."""
+    found: list[int] = []
+    for name in ("generation_config.json", "config.json"):
+        value = read_json(folder / name).get("eos_token_id")
+        for number in value if isinstance(value, list) else [value]:
+            if isinstance(number, int) and number not in found:
+                found.append(number)
+    return found
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file; empty when there is no such file. Raises ModelError when it is broken."""
+    if not path.is_file():
+        return {}
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ModelError(f"{path} is not JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise ModelError(f"{path} does not hold a JSON object")
+    return content
+
+
+def _token_text(value: Any) -> str | None:
+    if isinstance(value, dict):
+        value = value.get("content")
+    return value if isinstance(value, str) and value else None
+
+
+def _chat_template(folder: Path, settings: dict[str, Any]) -> str | None:
+    """The file chat_template.jinja wins over the setting; of several named templates, the default one."""
+    path = folder / "chat_template.jinja"
+    if path.is_file():
+        return path.read_text(encoding="utf-8")
+    template = settings.get("chat_template")
+    if isinstance(template, list):
+        named = {entry.get("name"): entry.get("template") for entry in template if isinstance(entry, dict)}
+        template = named.get("default")
+    return template if isinstance(template, str) else None

@@ -1,0 +1,164 @@
+"""A real `dsa-lite run` with the bundled models, killed with SIGKILL at random moments and resumed."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import dsa_lite
+
+BUNDLED = Path(dsa_lite.__file__).parent / "bundled"
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(1200),
+    pytest.mark.skipif(
+        not (BUNDLED / "student" / "config.json").is_file() or not list(BUNDLED.glob("teacher/*.gguf")),
+        reason="the bundled models are not there: no torch or llama_cpp run is possible",
+    ),
+    pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc to find child processes"),
+]
+
+CONFIG = """
+[teacher]
+threads = 1
+in_flight = 8
+[student]
+threads = 1
+checkpoint_seconds = 0.2
+[textbooks]
+per_skill = 1
+[exercises]
+single_per_skill = 1
+composed_per_skill = 1
+[pretrain]
+batch_size = 2
+[dynamics]
+probes = 16
+probe_epochs = 1
+[evaluate]
+limit = 8
+batch_size = 4
+max_tokens = 32
+"""
+STAGES = ("graph", "textbooks", "exercises", "pretrain", "tune", "evaluate")
+MARK = "DSA_LITE_KILL_TEST"
+
+
+class Runs:
+    """Starts runs in `folder`; every process they leave behind can be found by its environment."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.mark = folder, uuid.uuid4().hex
+        (folder / "config.toml").write_text(CONFIG, encoding="utf-8")
+
+    def start(self, out: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "dsa_lite", "run", "calculus", "--rounds", "2", "--json", "--out", out]
+        return subprocess.Popen(
+            [*command, "--config", "config.toml"],
+            cwd=self.folder,
+            env={**os.environ, MARK: self.mark, "OMP_NUM_THREADS": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def finish(self, out: str) -> dict[str, Any]:
+        stdout, stderr = (process := self.start(out)).communicate()
+        assert process.returncode == 0, stderr
+        summary: dict[str, Any] = json.loads(stdout)
+        assert summary == json.loads((self.folder / out / "evaluation" / "summary.json").read_text())
+        return {k: v for k, v in summary.items() if k not in ("seconds", "adapter", "out")}
+
+    def adapter(self, out: str) -> bytes:
+        return (self.folder / out / "adapter" / "adapter_model.safetensors").read_bytes()
+
+    def has_begun(self, out: str, stage: str) -> bool:
+        try:
+            return stage in json.loads((self.folder / out / "manifest.json").read_text())["stages"]
+        except FileNotFoundError:
+            return False
+
+    def left_behind(self) -> list[int]:
+        wanted = f"{MARK}={self.mark}".encode()
+        return [int(p.parent.name) for p in Path("/proc").glob("[0-9]*/environ") if wanted in _environment(p)]
+
+    def assert_nothing_is_left_behind(self) -> None:
+        wait_until(lambda: not self.left_behind(), 20, "processes are left behind")
+
+
+def _environment(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
+def wait_until(done: Callable[[], bool], seconds: float, message: str) -> None:
+    end = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < end, message
+        time.sleep(0.01)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
+    pytest.importorskip("torch")
+    pytest.importorskip("llama_cpp")
+    runs = Runs(tmp_path_factory.mktemp("runs"))
+    yield runs
+    for pid in runs.left_behind():
+        os.kill(pid, signal.SIGKILL)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(runs: Runs) -> dict[str, Any]:
+    return runs.finish("undisturbed")
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_run_killed_four_times_equals_an_undisturbed_one(runs: Runs, undisturbed: dict[str, Any], seed: int) -> None:
+    chance, out = random.Random(seed), f"killed{seed}"
+    for stage in sorted(chance.choices(STAGES, k=4), key=STAGES.index):
+        process = runs.start(out)
+        wait_until(
+            lambda: runs.has_begun(out, stage) or process.poll() is not None,  # noqa: B023
+            300,
+            f"{stage} does not begin",
+        )
+        time.sleep(chance.uniform(0, 1.5))
+        process.kill()
+        _, stderr = process.communicate()
+        assert process.returncode == -signal.SIGKILL, f"it ended before it was killed in {stage}: {stderr}"
+        runs.assert_nothing_is_left_behind()
+    assert runs.finish(out) == undisturbed
+    assert runs.adapter(out) == runs.adapter("undisturbed")
+    runs.assert_nothing_is_left_behind()
+
+
+@pytest.mark.parametrize("stage", ["exercises", "tune"])
+def test_ctrl_c_prints_the_line_that_goes_on(runs: Runs, undisturbed: dict[str, Any], stage: str) -> None:
+    process = runs.start(out := f"interrupted-{stage}")
+    wait_until(lambda: runs.has_begun(out, stage), 300, f"{stage} does not begin")
+    time.sleep(0.2)
+    os.killpg(process.pid, signal.SIGINT)
+    stdout, stderr = process.communicate()
+    assert process.returncode == 130, stderr
+    assert stdout == ""
+    line = next(line for line in stderr.splitlines() if "dsa-lite run calculus" in line)
+    assert f"--out {out} --config config.toml --rounds 2" in line
+    assert "Traceback" not in stderr
+    runs.assert_nothing_is_left_behind()
+    assert runs.finish(out) == undisturbed
+    assert runs.adapter(out) == runs.adapter("undisturbed")
