@@ -78,7 +78,7 @@ HARDWARE = ("cuda", "gpu", "mps", "apple")
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """No hidden skips: with DSA_LITE_REQUIRE=torch,llama_cpp a skip that names one of these fails the run.
+    """No hidden skips: with DSA_LITE_REQUIRE=torch,llama_cpp,openai,mlx a skip that names one of these fails the run.
 
     A test that lacks hardware may be skipped, if its reason says so.
     """

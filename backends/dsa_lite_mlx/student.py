@@ -12,13 +12,13 @@ import mlx.core as mx
 
 from dsa_lite.chat import end_token
 from dsa_lite.errors import ModelError, TrainingError
+from dsa_lite.model_folder import FolderTokenizer, end_ids, find_folder, fingerprint
 from dsa_lite.student import Batch, Observation, StudentOptions, Tokenizer
 from dsa_lite_mlx.generation import generate
-from dsa_lite_mlx.loading import choose_device, find_folder, fingerprint, load_base
+from dsa_lite_mlx.loading import choose_device, load_base
 from dsa_lite_mlx.lora import LoraModel
 from dsa_lite_mlx.loss import run_batch, texts
 from dsa_lite_mlx.state import AdapterState, gradient_norm
-from dsa_lite_mlx.tokenizer import FolderTokenizer, end_ids
 
 
 @dataclass

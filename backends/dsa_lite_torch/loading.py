@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,17 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from huggingface_hub import snapshot_download
-from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM
 from transformers.utils import logging as transformers_logging
 
 from dsa_lite.errors import ModelError, UsageError
 
-_FILES = ("*.json", "*.safetensors", "*.jinja")
-_WHOLE = 64 << 20  # bytes; bigger files are fingerprinted by their size and two ends
-_END = 1 << 20
 _TOLERANCE = 2e-2  # of the largest logit, in bfloat16's favour
 
 
@@ -49,49 +42,6 @@ class Base:
             logits = logits * factor
         cap = getattr(config, "final_logit_softcapping", None)
         return torch.tanh(logits / cap) * cap if cap else logits
-
-
-def find_folder(source: str) -> Path:
-    """The folder a source means. Raises ModelError naming what is missing."""
-    folder = Path(source).expanduser()
-    if folder.is_file():
-        raise ModelError(f"{source} is a file", hint="a student is a folder with config.json and *.safetensors")
-    if not folder.is_dir():
-        folder = _cached(source)
-    wanted = ("config.json", "tokenizer.json", "*.safetensors")
-    missing = [pattern for pattern in wanted if not any(folder.glob(pattern))]
-    if missing:
-        raise ModelError(
-            f"{folder} is not a student model: no {', no '.join(missing)}",
-            hint="give a Hugging Face model folder with safetensors weights (GGUF files are for teachers)",
-        )
-    return folder
-
-
-def _cached(source: str) -> Path:
-    hint = "give a local folder, or download the model first: hf download <id>"
-    if not re.fullmatch(r"[\w.-]+/[\w.-]+", source):
-        raise ModelError(f"no such student model folder: {source}", hint=hint)
-    try:
-        return Path(snapshot_download(source, local_files_only=True, allow_patterns=list(_FILES)))
-    except (LocalEntryNotFoundError, HFValidationError, OSError) as error:
-        raise ModelError(f"{source} is neither a folder nor a model in the Hugging Face cache", hint=hint) from error
-
-
-def fingerprint(folder: Path) -> str:
-    """SHA-256 over configuration, tokenizer and weights (of very big files: size, first and last MiB)."""
-    digest = hashlib.sha256()
-    for path in [folder / "config.json", folder / "tokenizer.json", *sorted(folder.glob("*.safetensors"))]:
-        size = path.stat().st_size
-        digest.update(f"{path.name}\0{size}\0".encode())
-        with path.open("rb") as file:
-            if size <= _WHOLE:
-                digest.update(file.read())
-            else:
-                digest.update(file.read(_END))
-                file.seek(-_END, 2)
-                digest.update(file.read())
-    return digest.hexdigest()
 
 
 def choose_device(name: str) -> tuple[torch.device, torch.dtype]:

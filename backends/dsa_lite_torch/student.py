@@ -12,13 +12,13 @@ import torch
 
 from dsa_lite.chat import end_token
 from dsa_lite.errors import ModelError, TrainingError
+from dsa_lite.model_folder import FolderTokenizer, end_ids, find_folder, fingerprint
 from dsa_lite.student import Batch, Observation, StudentOptions, Tokenizer
 from dsa_lite_torch.generation import generate
-from dsa_lite_torch.loading import choose_device, find_folder, fingerprint, load_base
+from dsa_lite_torch.loading import choose_device, load_base
 from dsa_lite_torch.lora import LoraModel
 from dsa_lite_torch.loss import lengths, run_batch
 from dsa_lite_torch.state import AdapterState
-from dsa_lite_torch.tokenizer import FolderTokenizer, end_ids
 
 
 @dataclass

@@ -56,7 +56,7 @@ requests for the calculus skill and nothing else, and it makes real mistakes.
 | Held out | every item of the calculus skill's `eval`, `transfer` and `general` sets, checked by the recipe |
 | Licence | Apache-2.0 |
 
-Replies at temperature 1, by the recipe's solver (valid: finished, with the three parts; right: the answer is true):
+Replies at the temperature of its own settings file, by the recipe's solver (valid: finished, with the three parts; right: the answer is true):
 
 | request | valid | right | replies |
 |---|---|---|---|

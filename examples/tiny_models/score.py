@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import tomllib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -32,6 +33,8 @@ from .heldout import is_held_out
 from .kinds import BASE, LEVELS, NAMES, SUBJECT, always, ancestors
 from .solver import solve
 
+#: Replies are scored as a run samples them.
+SETTINGS = Path(__file__).parent / "teacher.dsa-lite.toml"
 Share = dict[str, float | int]
 
 
@@ -76,7 +79,8 @@ def _answers_right(student: Student, items: Sequence[HeldOutItem], batch: int) -
 
 def score_teacher(teacher: Teacher, per_skill: int, seed: int = 0) -> dict[str, Any]:
     """Shares of each kind of request that come back well-formed, and of the exercises that are right."""
-    prompts = Prompts(load_skill("calculus"), TeacherSettings(temperature=1.0, top_p=1.0), seed)
+    settings = TeacherSettings.model_validate(tomllib.loads(SETTINGS.read_text(encoding="utf-8"))["teacher"])
+    prompts = Prompts(load_skill("calculus"), settings, seed)
     rng = Random(seed)
     scores: dict[str, Any] = {}
     for task, requests in _exercise_requests(prompts, rng, per_skill).items():

@@ -142,7 +142,8 @@ def steps(folder: Path, checkpoint: Path | None = None, stop_after: int | None =
 def test_same_seed_same_losses_and_they_fall(folder: Path) -> None:
     first, second = steps(folder)[0], steps(folder)[0]
     assert first == second
-    assert len(first) == 5 and first[-1] < first[0]
+    assert len(first) == 5
+    assert first[-1] < first[0]
 
 
 def test_resumed_is_as_if_never_stopped(folder: Path, tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def test_ci_runs_exactly_the_marked_block_in_a_fresh_environment(tmp_path: Path)
     readme = f"```sh\ntouch before\n```\n<!-- ci: test -->\n```sh\n{script}\n```\n```sh\ntouch after\n```\n"
     done = ci_run(tmp_path, readme)
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / "out").read_text(encoding="utf-8") == "True\ntorch,llama_cpp\n"
+    assert (tmp_path / "out").read_text(encoding="utf-8") == "True\ntorch,llama_cpp,openai,mlx\n"
     assert not (tmp_path / "before").exists()
     assert not (tmp_path / "after").exists()
 

@@ -23,8 +23,6 @@ mlx_lm = pytest.importorskip("mlx_lm", reason="mlx_lm (mlx) is not installed")
 from dsa_lite_mlx import open_student  # noqa: E402
 
 OPTIONS = StudentOptions(lora_rank=4, lora_alpha=8, device="cpu", threads=1)
-# the file names of mlx-lm's adapters are not PEFT's: test_saves_what_mlx_lm_loads
-CHECKS = [check for check in STUDENT_CHECKS if check.__name__ != "check_saves_adapter"]
 TEXTS = ("the sum of the digits is 12", "the power rule", "x = 1<|end|>", "a much longer text, of 42 or 43 bytes")
 
 
@@ -33,7 +31,7 @@ def student(tiny_model_folder: Path) -> Student:
     return open_student(str(tiny_model_folder), OPTIONS)
 
 
-@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("check", STUDENT_CHECKS, ids=lambda check: check.__name__)
 def test_contract(check: Callable[[OpenStudent], None], tiny_model_folder: Path) -> None:
     check(lambda options: open_student(str(tiny_model_folder), options))
 

@@ -1,17 +1,71 @@
-"""The base's own tokenizer, read from its files (tokenizer.json and the settings beside it)."""
+"""A student's folder in Hugging Face layout: found, fingerprinted, its tokenizer read. Shared by the student backends.
+
+What is imported here beyond the standard library (`tokenizers`, `huggingface_hub`) comes with every student's extra
+and is imported when it is used.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tokenizers import Tokenizer as Engine
-
 from dsa_lite.errors import ModelError
 
+_HINT = "copy or download it again"
 _SPECIAL = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
+_FILES = ("*.json", "*.safetensors", "*.jinja")
+_WHOLE = 64 << 20  # bytes; bigger files are fingerprinted by their size and two ends
+_END = 1 << 20
+
+
+def find_folder(source: str) -> Path:
+    """The folder a source means. Raises ModelError naming what is missing."""
+    folder = Path(source).expanduser()
+    if folder.is_file():
+        raise ModelError(f"{source} is a file", hint="a student is a folder with config.json and *.safetensors")
+    if not folder.is_dir():
+        folder = _cached(source)
+    wanted = ("config.json", "tokenizer.json", "*.safetensors")
+    missing = [pattern for pattern in wanted if not any(folder.glob(pattern))]
+    if missing:
+        raise ModelError(
+            f"{folder} is not a student model: no {', no '.join(missing)}",
+            hint="give a Hugging Face model folder with safetensors weights (GGUF files are for teachers)",
+        )
+    return folder
+
+
+def _cached(source: str) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+    hint = "give a local folder, or download the model first: hf download <id>"
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+", source):
+        raise ModelError(f"no such student model folder: {source}", hint=hint)
+    try:
+        return Path(snapshot_download(source, local_files_only=True, allow_patterns=list(_FILES)))
+    except (LocalEntryNotFoundError, HFValidationError, OSError) as error:
+        raise ModelError(f"{source} is neither a folder nor a model in the Hugging Face cache", hint=hint) from error
+
+
+def fingerprint(folder: Path) -> str:
+    """SHA-256 over configuration, tokenizer and weights (of very big files: size, first and last MiB)."""
+    digest = hashlib.sha256()
+    for path in [folder / "config.json", folder / "tokenizer.json", *sorted(folder.glob("*.safetensors"))]:
+        size = path.stat().st_size
+        digest.update(f"{path.name}\0{size}\0".encode())
+        with path.open("rb") as file:
+            if size <= _WHOLE:
+                digest.update(file.read())
+            else:
+                digest.update(file.read(_END))
+                file.seek(-_END, 2)
+                digest.update(file.read())
+    return digest.hexdigest()
 
 
 class FolderTokenizer:
@@ -23,10 +77,12 @@ class FolderTokenizer:
 
     def __init__(self, folder: Path) -> None:
         """Read a model folder. Raises ModelError when tokenizer.json is broken or no end token is known."""
+        from tokenizers import Tokenizer as Engine
+
         try:
             self._engine = Engine.from_file(str(folder / "tokenizer.json"))
         except Exception as error:  # the Rust side raises bare Exception
-            raise ModelError(f"{folder / 'tokenizer.json'} cannot be read: {error}") from error
+            raise ModelError(f"{folder / 'tokenizer.json'} cannot be read: {error}", hint=_HINT) from error
         self._engine.no_padding()
         self._engine.no_truncation()
         settings = {**read_json(folder / "special_tokens_map.json"), **read_json(folder / "tokenizer_config.json")}
@@ -75,9 +131,9 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ModelError(f"{path} is not JSON: {error}") from error
+        raise ModelError(f"{path} is not JSON: {error}", hint=_HINT) from error
     if not isinstance(content, dict):
-        raise ModelError(f"{path} does not hold a JSON object")
+        raise ModelError(f"{path} does not hold a JSON object", hint=_HINT)
     return content
 
 
