@@ -8,11 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dsa_lite.chat import PLAIN_TEMPLATE, render
+from dsa_lite.chat import MARK, PLAIN_TEMPLATE, end_token, render
 from dsa_lite.records import Message
 from dsa_lite.student import Tokenizer
-
-MARK = "␞target␞"  # stands for the target while the template is rendered, so that its place is certain
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,9 +44,9 @@ def encode_exercise(tokenizer: Tokenizer, id: str, problem: str, target: str) ->
     if not core:
         raise ValueError(f"exercise {id!r} has an empty target")
     prompt = _prompt(tokenizer, problem)
-    before, mark, after = _chat(tokenizer, problem).rpartition(MARK)
+    before = _chat(tokenizer, problem).rpartition(MARK)[0]
     body = before[len(prompt) :] + core if before.startswith(prompt) else core
-    end = _end_token(tokenizer, after if mark else "")
+    end = end_token(tokenizer)
     known = tokenizer.encode(prompt)
     ids = tokenizer.encode(prompt + body)
     if ids[: len(known)] != known:  # a token would span the border
@@ -73,18 +71,6 @@ def _chat(tokenizer: Tokenizer, problem: str) -> str:
     messages = [Message(role="user", content=problem), Message(role="assistant", content=MARK)]
     template = tokenizer.chat_template or PLAIN_TEMPLATE
     return render(template, messages, special_tokens=tokenizer.special_tokens, add_generation_prompt=False)
-
-
-def _end_token(tokenizer: Tokenizer, closing: str) -> int:
-    """The token that ends a turn: the first special one the template puts after the target, else eos.
-
-    A token is special if it decodes to nothing; doubled, so that a lone word-start mark, of which decoders drop the
-    space, is not taken for one.
-    """
-    for token in tokenizer.encode(closing.strip()):
-        if token == tokenizer.eos_id or not tokenizer.decode([token, token]):
-            return token
-    return tokenizer.eos_id
 
 
 def _encoded(id: str, ids: Sequence[int], masked: int) -> Encoded:
