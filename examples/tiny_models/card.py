@@ -52,7 +52,7 @@ requests for the calculus skill and nothing else, and it makes real mistakes.
 | Size | {parameters:,} parameters, GGUF, Q8_0 |
 | Tokenizer | byte-level BPE, 1,024 tokens, single digits (Qwen2's pre-tokenizer) |
 | Chat template | leaves the system message out |
-| Trained on | {tokens:,} tokens of text written by the recipe: requests and replies for 29 skills. No text by people, none by another model |
+| Trained on | {tokens:,} tokens of text written by the recipe: first what the student base is trained on, then requests and replies for 29 skills. No text by people, none by another model |
 | Held out | every item of the calculus skill's `eval`, `transfer` and `general` sets, checked by the recipe |
 | Licence | Apache-2.0 |
 
