@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from dsa_lite.chat import end_token
 from dsa_lite.errors import ModelError
 
 _HINT = "copy or download it again"
@@ -111,6 +112,17 @@ class FolderTokenizer:
             if candidate is not None:
                 return int(candidate)
         raise ModelError(f"{folder} names no end token", hint="set eos_token in tokenizer_config.json")
+
+
+def stop_ids(folder: Path, tokenizer: FolderTokenizer) -> frozenset[int]:
+    """Every id a reply stops at: the end tokens the files name, and what training teaches to write last."""
+    try:
+        # Often not one of those the files name.
+        taught = end_token(tokenizer)
+    except ModelError as error:
+        hint = "correct its chat template, or try another model"
+        raise ModelError(f"{folder}: {error.message}", hint=hint) from error
+    return frozenset([tokenizer.eos_id, taught, *end_ids(folder)])
 
 
 def end_ids(folder: Path) -> list[int]:

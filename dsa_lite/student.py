@@ -34,6 +34,14 @@ class Batch:
     example_ids: tuple[str, ...]
     segments: NDArray[np.int32] | None = None
 
+    def targets(self) -> NDArray[np.bool_]:
+        """(B, T): where `loss_mask` holds and something stands before: never the first token of a text."""
+        mask = self.loss_mask.copy()
+        mask[:, 0] = False
+        if self.segments is not None:
+            mask[:, 1:] &= (self.segments[:, 1:] == self.segments[:, :-1]) & (self.segments[:, 1:] > 0)
+        return mask
+
 
 @dataclass(frozen=True)
 class Observation:

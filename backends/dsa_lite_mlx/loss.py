@@ -52,7 +52,7 @@ def run_batch(
     are for the caller to find in the observations. `key`: for dropout.
     """
     nll, correct = np.zeros(len(batch.ids)), np.zeros(len(batch.ids))
-    tokens, gradients = _targets(batch).sum(axis=1), [mx.zeros_like(value) for value in lora.values]
+    tokens, gradients = batch.targets().sum(axis=1), [mx.zeros_like(value) for value in lora.values]
     cpu = lora.base.device.type == mx.DeviceType.cpu
     budget = min(micro_batch_tokens, _CPU_TOKENS) if cpu else micro_batch_tokens
     trained = (batch.weights != 0) & train
@@ -79,7 +79,7 @@ def texts(batch: Batch) -> list[Text]:
     mlx-lm's models take no positions, so the texts of a packed row are computed as rows of their own.
     """
     found = []
-    for row, mask in enumerate(_targets(batch)):
+    for row, mask in enumerate(batch.targets()):
         bounds = [0, len(mask)]
         if batch.segments is not None:
             bounds[1:1] = (np.flatnonzero(np.diff(batch.segments[row])) + 1).tolist()
@@ -105,7 +105,7 @@ def micro_batches(batch: Batch, chosen: list[Text], budget: int) -> Iterator[Mic
 
 
 def _micro_batch(batch: Batch, group: list[Text], width: int) -> MicroBatch:
-    inputs, mask = np.zeros((len(group), width), dtype=np.int32), _targets(batch)
+    inputs, mask = np.zeros((len(group), width), dtype=np.int32), batch.targets()
     rows, places, targets = [], [], []
     for number, text in enumerate(group):
         inputs[number, : text.end - text.start - 1] = batch.ids[text.row, text.start : text.end - 1]
@@ -114,14 +114,6 @@ def _micro_batch(batch: Batch, group: list[Text], width: int) -> MicroBatch:
         places.append(number * width + found - 1)
         targets.append(batch.ids[text.row, text.start + found])
     return MicroBatch(inputs, np.concatenate(rows), np.concatenate(places), np.concatenate(targets))
-
-
-def _targets(batch: Batch) -> NDArray[np.bool_]:
-    mask = batch.loss_mask.copy()
-    mask[:, 0] = False
-    if batch.segments is not None:  # the first token of a text has nothing before it
-        mask[:, 1:] &= (batch.segments[:, 1:] == batch.segments[:, :-1]) & (batch.segments[:, 1:] > 0)
-    return mask
 
 
 def _run_micro(

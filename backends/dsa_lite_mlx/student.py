@@ -10,9 +10,8 @@ from pathlib import Path
 
 import mlx.core as mx
 
-from dsa_lite.chat import end_token
 from dsa_lite.errors import ModelError, TrainingError
-from dsa_lite.model_folder import FolderTokenizer, end_ids, find_folder, fingerprint
+from dsa_lite.model_folder import FolderTokenizer, find_folder, fingerprint, stop_ids
 from dsa_lite.student import Batch, Observation, StudentOptions, Tokenizer
 from dsa_lite_mlx.generation import generate
 from dsa_lite_mlx.loading import choose_device, load_base
@@ -54,7 +53,7 @@ class MlxStudent:
                 raise ModelError(f"{folder}: the tokenizer has {tokenizer.size} tokens, the model {base.vocabulary}")
             lora = LoraModel(base, source, options)
             state = AdapterState(lora.start(), options)
-        ends = frozenset([tokenizer.eos_id, end_token(tokenizer), *end_ids(folder)])
+        ends = stop_ids(folder, tokenizer)
         name = Path(source).expanduser().resolve().name if Path(source).expanduser().is_dir() else source
         return cls(_Shared(name, fingerprint(folder), tokenizer, ends, lora, options), state)
 

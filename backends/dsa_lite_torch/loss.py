@@ -41,7 +41,7 @@ def run_batch(base: Base, batch: Batch, micro_batch_tokens: int, *, train: bool)
     are for the caller to find in the observations.
     """
     nll, correct = np.zeros(len(batch.ids)), np.zeros(len(batch.ids), dtype=np.int64)
-    tokens = _targets(batch).sum(axis=1)
+    tokens = batch.targets().sum(axis=1)
     budget = min(micro_batch_tokens, _CPU_TOKENS) if base.device.type == "cpu" else micro_batch_tokens
     with_gradient = (batch.weights != 0) & train
     for gradient in (True, False):
@@ -58,7 +58,7 @@ def run_batch(base: Base, batch: Batch, micro_batch_tokens: int, *, train: bool)
 def lengths(batch: Batch) -> NDArray[np.int64]:
     """(B,) position after each row's last target: nothing behind it can matter to a causal model."""
     reach = np.arange(1, batch.ids.shape[1] + 1)
-    return np.asarray((_targets(batch) * reach).max(axis=1, initial=0), dtype=np.int64)
+    return np.asarray((batch.targets() * reach).max(axis=1, initial=0), dtype=np.int64)
 
 
 def micro_batches(batch: Batch, rows: NDArray[np.int64], budget: int) -> Iterator[MicroBatch]:
@@ -78,7 +78,7 @@ def micro_batches(batch: Batch, rows: NDArray[np.int64], budget: int) -> Iterato
 
 
 def _micro_batch(batch: Batch, rows: NDArray[np.int64], width: int) -> MicroBatch:
-    row, column = np.nonzero(_targets(batch)[rows, 1 : width + 1])
+    row, column = np.nonzero(batch.targets()[rows, 1 : width + 1])
     positions = None
     if batch.segments is not None:
         positions = _positions(batch.segments[rows, :width])
@@ -90,14 +90,6 @@ def _positions(segments: NDArray[np.int32]) -> NDArray[np.int32]:
     index = np.broadcast_to(np.arange(segments.shape[1]), segments.shape)
     new = np.diff(segments, axis=1, prepend=segments[:, :1] - 1) != 0
     return np.asarray(index - np.maximum.accumulate(np.where(new, index, 0), axis=1), dtype=np.int32)
-
-
-def _targets(batch: Batch) -> NDArray[np.bool_]:
-    mask = batch.loss_mask.copy()
-    mask[:, 0] = False
-    if batch.segments is not None:  # the first token of a text has nothing before it
-        mask[:, 1:] &= (batch.segments[:, 1:] == batch.segments[:, :-1]) & (batch.segments[:, 1:] > 0)
-    return mask
 
 
 def _run_micro(

@@ -10,9 +10,8 @@ from pathlib import Path
 
 import torch
 
-from dsa_lite.chat import end_token
 from dsa_lite.errors import ModelError, TrainingError
-from dsa_lite.model_folder import FolderTokenizer, end_ids, find_folder, fingerprint
+from dsa_lite.model_folder import FolderTokenizer, find_folder, fingerprint, stop_ids
 from dsa_lite.student import Batch, Observation, StudentOptions, Tokenizer
 from dsa_lite_torch.generation import generate
 from dsa_lite_torch.loading import choose_device, load_base
@@ -48,7 +47,7 @@ class TorchStudent:
         device, dtype = choose_device(options.device)
         folder = find_folder(source)
         tokenizer = FolderTokenizer(folder)
-        ends = frozenset([tokenizer.eos_id, _end_of_turn(tokenizer, folder), *end_ids(folder)])
+        ends = stop_ids(folder, tokenizer)
         base = load_base(folder, device, dtype)
         rows = base.model.get_input_embeddings().weight.shape[0]
         if tokenizer.size > rows:
@@ -197,16 +196,6 @@ class TorchStudent:
         if not math.isfinite(norm):
             names = [o.example_id for o, w in zip(observations, batch.weights, strict=True) if w != 0]
             raise TrainingError(f"the gradient is not finite; examples: {_some(names)}", hint="lower the learning rate")
-
-
-def _end_of_turn(tokenizer: Tokenizer, folder: Path) -> int:
-    """What training teaches to write last; often not the end token that the model's files name."""
-    try:
-        return end_token(tokenizer)
-    except ModelError as error:
-        raise ModelError(
-            f"{folder}: {error.message}", hint="correct its chat template, or try another model"
-        ) from error
 
 
 def _some(names: Sequence[str]) -> str:

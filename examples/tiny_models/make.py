@@ -20,12 +20,13 @@ from typing import Any
 import torch
 
 from .card import student_card, teacher_card
+from .corpus import sample_texts
 from .gguf_export import export
 from .heldout import main as write_held_out
 from .heldout import scan
 from .model import CONFIGS, TinyLlama, save_hf
 from .stream import read_documents
-from .tokenizer import load
+from .tokenizer import build, load, save
 
 HERE = Path(__file__).parent
 WORK = HERE / "work"
@@ -50,14 +51,15 @@ class Phase:
     seed: int
     matrix_rate: float
     other_rate: float
+    threads: int
 
 
 #: The teacher goes on from the student: who knows arithmetic learns to teach it in a fraction of the time.
 PHASES = {
-    "student_1": Phase(None, "base_documents", 48_000, 256, 1, 1150, 32, 16, 1, 0.01, 0.005),
-    "student_2": Phase("student_1", "base_documents", 43_000, 256, 3, 1800, 16, 16, 3, 0.007, 0.003),
-    "student_3": Phase("student_2", "revision_documents", 14_000, 256, 5, 800, 16, 16, 5, 0.006, 0.0025),
-    "teacher_1": Phase("student_3", "teacher_documents", 18_000, 384, 4, 1500, 12, 12, 4, 0.007, 0.003),
+    "student_1": Phase(None, "base_documents", 48_000, 256, 1, 1150, 32, 16, 1, 0.01, 0.005, 1),
+    "student_2": Phase("student_1", "base_documents", 43_000, 256, 3, 1800, 16, 16, 3, 0.007, 0.003, 1),
+    "student_3": Phase("student_2", "revision_documents", 14_000, 256, 5, 800, 16, 16, 5, 0.006, 0.0025, 1),
+    "teacher_1": Phase("student_3", "teacher_documents", 18_000, 384, 4, 1500, 12, 12, 4, 0.007, 0.003, 2),
 }
 LAST = {"student": "student_3", "teacher": "teacher_1"}
 
@@ -81,10 +83,12 @@ def _run(*words: object) -> list[str]:
 
 
 def _tokenizer() -> None:
-    if not (WORK / "tokenizer" / "tokenizer.json").exists():
-        documents = f"{PACKAGE}.corpus:tokenizer_documents"
-        subprocess.run(_run(f"{PACKAGE}.tokenizer", "--documents", documents, "--count", 20000,
-                            "--out", WORK / "tokenizer"), check=True)  # fmt: skip
+    """The shipped tokenizer where there is one: other ids would make all trained weights worthless."""
+    if (WORK / "tokenizer" / "tokenizer.json").exists():
+        return
+    shipped = BUNDLED / "student"
+    known = (shipped / "tokenizer.json").exists()
+    save(load(shipped) if known else build(sample_texts(20_000)), WORK / "tokenizer")
 
 
 def _rows(name: str, phase: Phase) -> None:
@@ -107,7 +111,7 @@ def _prove() -> None:
 
 
 def _trainings() -> None:
-    """One phase after the other, on two threads; logs in work/."""
+    """One phase after the other; logs in work/."""
     for name, phase in PHASES.items():
         if (WORK / f"{name}_hf" / "config.json").exists():
             continue
@@ -115,7 +119,7 @@ def _trainings() -> None:
                        "--tokenizer", WORK / "tokenizer", "--out", WORK / f"{name}_hf",
                        "--checkpoint", WORK / f"{name}.pt", "--steps", phase.steps, "--batch", phase.batch,
                        "--micro-rows", phase.micro, "--seed", phase.seed, "--matrix-rate", phase.matrix_rate,
-                       "--other-rate", phase.other_rate, "--threads", 2, "--resume")  # fmt: skip
+                       "--other-rate", phase.other_rate, "--threads", phase.threads, "--resume")  # fmt: skip
         command += ["--start", str(WORK / f"{phase.start}.pt")] if phase.start else []
         log = WORK / f"{name}.log"
         print(f"training {name}: see {log}")
