@@ -41,7 +41,7 @@ class Phase:
     """One training: its text, then its steps, from the weights of an earlier phase or from scratch."""
 
     start: str | None
-    documents: str  # function of `corpus`
+    documents: str  # module:function
     rows: int
     length: int  # tokens per row
     text_seed: int
@@ -56,12 +56,14 @@ class Phase:
 
 #: The teacher goes on from the student: who knows arithmetic learns to teach it in a fraction of the time.
 PHASES = {
-    "student_1": Phase(None, "base_documents", 48_000, 256, 1, 1150, 32, 16, 1, 0.01, 0.005, 1),
-    "student_2": Phase("student_1", "base_documents", 43_000, 256, 3, 1800, 16, 16, 3, 0.007, 0.003, 1),
-    "student_3": Phase("student_2", "revision_documents", 14_000, 256, 5, 800, 16, 16, 5, 0.006, 0.0025, 1),
-    "teacher_1": Phase("student_3", "teacher_documents", 18_000, 384, 4, 1500, 12, 12, 4, 0.007, 0.003, 2),
+    "student_1": Phase(None, "corpus:base_documents", 48_000, 256, 1, 1150, 32, 16, 1, 0.01, 0.005, 1),
+    "student_2": Phase("student_1", "corpus:base_documents", 43_000, 256, 3, 1800, 16, 16, 3, 0.007, 0.003, 1),
+    "student_3": Phase("student_2", "corpus:revision_documents", 14_000, 256, 5, 800, 16, 16, 5, 0.006, 0.0025, 1),
+    "student_4": Phase("student_3", "corpus:revision_documents", 45_000, 256, 7, 2800, 16, 16, 7, 0.006, 0.0025, 1),
+    "teacher_1": Phase("student_3", "teaching:teacher_documents", 18_000, 384, 4, 1500, 12, 12, 4, 0.007, 0.003, 2),
+    "teacher_2": Phase("teacher_1", "teaching:practice_documents", 32_000, 384, 6, 2600, 12, 12, 6, 0.006, 0.0025, 1),
 }
-LAST = {"student": "student_3", "teacher": "teacher_1"}
+LAST = {"student": "student_4", "teacher": "teacher_2"}
 
 
 def main() -> None:
@@ -94,7 +96,7 @@ def _tokenizer() -> None:
 def _rows(name: str, phase: Phase) -> None:
     out = WORK / f"{name}_rows"
     if not (out / "docs.npy").exists():
-        subprocess.run(_run(f"{PACKAGE}.stream", "--documents", f"{PACKAGE}.corpus:{phase.documents}",
+        subprocess.run(_run(f"{PACKAGE}.stream", "--documents", f"{PACKAGE}.{phase.documents}",
                             "--tokenizer", WORK / "tokenizer", "--rows", phase.rows, "--length", phase.length,
                             "--seed", phase.text_seed, "--out", out), check=True)  # fmt: skip
 

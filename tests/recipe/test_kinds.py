@@ -17,13 +17,20 @@ from hypothesis import strategies as st
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))  # `examples` is not an installed package
 
-from examples.tiny_models import corpus, heldout  # noqa: E402
+from examples.tiny_models import corpus, heldout, teaching  # noqa: E402
 from examples.tiny_models.composing import compose  # noqa: E402
 from examples.tiny_models.expressions import BadExpression, equal, parse  # noqa: E402
 from examples.tiny_models.kinds import BASE, CALCULUS, KINDS, LEVELS, NAMES, SUBJECT, Item, ancestors, make  # noqa: E402
 from examples.tiny_models.solver import same, solve  # noqa: E402
+from examples.tiny_models.writable import FITTED, is_writable  # noqa: E402
 
 FOLDER = ROOT / "dsa_lite" / "skills" / "calculus"
+STREAMS = [
+    corpus.base_documents,
+    corpus.revision_documents,
+    teaching.teacher_documents,
+    teaching.practice_documents,
+]
 TEACHERS_OWN = {"Negative numbers", "Multiplying powers"}
 
 
@@ -115,9 +122,9 @@ def test_the_held_out_files_are_the_made_ones() -> None:
             assert item["topic"] == "Reading" or same(item["answer"], solve(item["problem"]) or "")
 
 
-@pytest.mark.parametrize("documents", [corpus.base_documents, corpus.teacher_documents])
+@pytest.mark.parametrize("documents", STREAMS)
 def test_no_document_holds_a_held_out_problem(documents) -> None:
-    assert heldout.scan(documents(7), 20_000) == 0
+    assert heldout.scan(documents(7), 10_000) == 0
     planted = [f"<|text|>{item.problem}<|end|>" for item in heldout.held_out()["eval"][:3]]
     assert heldout.scan(planted, 3) == 3
 
@@ -128,11 +135,12 @@ def test_the_base_is_told_no_calculus() -> None:
         assert not re.search(r"(Differentiate|Integrate|limit of|derivative of|slope of) \S*\d", text), text
 
 
-@pytest.mark.parametrize("task", corpus.TASKS)
-def test_every_reply_has_the_form_asked_for(task: str) -> None:
-    rng = Random(task)
-    for _ in range(300):
-        (asked, low), (written, high) = corpus.TASKS[task][0](rng)
+@pytest.mark.parametrize("task", teaching.TASKS)
+@pytest.mark.parametrize("fits", [is_writable, lambda item: True], ids=["writable", "anything"])
+def test_every_reply_has_the_form_asked_for(task: str, fits) -> None:
+    draw = teaching.Draw(Random(task), dict.fromkeys(NAMES, 1.0), fits)
+    for _ in range(200):
+        (asked, low), (written, high) = teaching.TASKS[task][0](draw)
         assert (low, high) == (corpus.ASKED, corpus.WRITTEN)
         assert asked.startswith("<|user|>task: ")
         assert f"\nsubject: {SUBJECT}\n" in asked
@@ -150,7 +158,7 @@ def test_every_reply_has_the_form_asked_for(task: str) -> None:
 
 
 def test_documents_depend_on_their_seed_alone() -> None:
-    for documents in (corpus.base_documents, corpus.teacher_documents):
+    for documents in STREAMS:
         assert list(islice(documents(1), 50)) == list(islice(documents(1), 50))
         assert list(islice(documents(1), 50)) != list(islice(documents(2), 50))
 
@@ -158,3 +166,24 @@ def test_documents_depend_on_their_seed_alone() -> None:
 def test_the_tokenizers_text_has_no_mathematics() -> None:
     for text in corpus.sample_texts(2000):
         assert not re.search(r"[0-9+*^()=]|\bx\b", text), text
+
+
+def test_what_the_teacher_makes_up_divides_by_the_table() -> None:
+    draw = teaching.Draw(Random(3), dict.fromkeys(NAMES, 1.0), is_writable)
+    for name in FITTED:
+        for _ in range(100):
+            item = draw.item(name, draw.rng.choice(LEVELS))
+            quotients = re.findall(r"-?\d+/\d+=(-?\d+)", item.solution)
+            assert all(abs(int(q)) <= 10 for q in quotients), item
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("Antiderivatives", r"[2-9]\d\dx\^8"), ("Linear equations", r"4x\+3=\d+\."), ("Limits", r"\)/\(x")],
+)
+def test_what_does_not_fit_is_not_made_up(name: str, text: str) -> None:
+    rng = Random(5)
+    made = (make(rng, name, rng.choice(LEVELS)) for _ in range(20_000))
+    found = [item for item in made if item is not None and re.search(text, item.problem)]
+    assert found
+    assert not any(map(is_writable, found))
