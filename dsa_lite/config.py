@@ -84,6 +84,19 @@ class ExerciseSettings(Section):
     )
 
 
+class RehearsalSettings(Section):
+    """The student's own prompts and answers from before, trained along so that they are not forgotten.
+
+    Self-synthesised rehearsal (arXiv 2403.01244) with prompts drawn from the chat template alone (Magpie,
+    arXiv 2406.08464); the shares are ours.
+    """
+
+    share: float = Field(default=0.1, ge=0, description="examples per exercise written before tuning; 0: none")
+    weight: float = Field(default=1.0, ge=0, description="loss weight of each")
+    max_prompt_tokens: int = Field(default=160, gt=0, description="longer prompts are rejected, tokens")
+    max_tokens: int = Field(default=400, gt=0, description="longer answers are rejected, tokens")
+
+
 class PretrainSettings(Section):
     epochs: int = Field(default=1, ge=0)
     learning_rate: float = Field(default=2e-4, gt=0)
@@ -149,6 +162,7 @@ class Config(Section):
     graph: GraphSettings = GraphSettings()
     textbooks: TextbookSettings = TextbookSettings()
     exercises: ExerciseSettings = ExerciseSettings()
+    rehearsal: RehearsalSettings = RehearsalSettings()
     pretrain: PretrainSettings = PretrainSettings()
     tune: TuneSettings = TuneSettings()
     dynamics: DynamicsSettings = DynamicsSettings()

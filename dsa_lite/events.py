@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-STAGES = ("graph", "textbooks", "exercises", "pretrain", "tune", "evaluate", "report")
+STAGES = ("graph", "textbooks", "exercises", "rehearsal", "pretrain", "tune", "evaluate", "report")
 
 
 @dataclass(frozen=True)

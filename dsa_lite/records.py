@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Origin = Literal["single", "composed", "variant", "composition"]
+Origin = Literal["single", "composed", "variant", "composition", "imported"]
 Region = Literal["error", "hard", "easy", "ambiguous", "unclassified"]
 Action = Literal["remove", "keep", "down-weight"]
 Checker = Literal["math", "exact", "choice"]
@@ -49,7 +49,7 @@ class HeldOutItem(Record):
 
 
 class SkillPack(Record):
-    """A skill as its folder defines it: the syllabus and the held-out sets."""
+    """A skill as its folder defines it: the syllabus, the held-out sets and the exercises it brings."""
 
     name: str
     title: str
@@ -57,6 +57,7 @@ class SkillPack(Record):
     checker: Checker = "math"
     topics: tuple[Topic, ...]
     held_out: dict[Split, tuple[HeldOutItem, ...]] = Field(default_factory=dict)
+    exercises: tuple[Exercise, ...] = Field(default=(), description="imported ones, in the order of their file")
 
 
 class Skill(Record):
@@ -89,6 +90,14 @@ class Textbook(Record):
     text: str
     tokens_in: int = Field(default=0, ge=0)
     tokens_out: int = Field(default=0, ge=0)
+
+
+class Rehearsed(Record):
+    """One chat in the student's own words from before the training: what it is kept from forgetting with."""
+
+    id: str
+    prompt: str
+    reply: str
 
 
 class Exercise(Record):

@@ -53,6 +53,24 @@ class Observation:
     correct: int  # target tokens whose most likely prediction was right
 
 
+@dataclass(frozen=True)
+class Sampling:
+    """How replies are drawn instead of taken greedily; one seed per prompt, so a reply depends on nothing else."""
+
+    temperature: float
+    seeds: Sequence[int]
+
+    def chances(self, steps: int) -> NDArray[np.float64]:
+        """(N, steps): for each prompt and step a number in [0, 1) that says which token is drawn."""
+        return np.array([np.random.default_rng(seed).random(steps) for seed in self.seeds]).reshape(-1, steps)
+
+    def draw(self, logits: NDArray[np.float32], chances: NDArray[np.float64]) -> list[int]:
+        """One token for each row of logits (b, V): where the cumulated probability passes the row's chance (b,)."""
+        scaled = (logits.astype(np.float64) - logits.max(axis=1, keepdims=True)) / self.temperature
+        cumulated = np.exp(scaled).cumsum(axis=1)
+        return [int(np.searchsorted(row, u * row[-1], side="right")) for row, u in zip(cumulated, chances, strict=True)]
+
+
 class StudentOptions(Record):
     """How to open a student: the adapter's shape and where to compute."""
 
@@ -121,8 +139,18 @@ class Student(Protocol):
         """The same observations without an update and without dropout."""
         ...
 
-    def generate(self, prompts: Sequence[Sequence[int]], max_tokens: int, *, adapter: bool = True) -> list[list[int]]:
-        """Greedy continuations, the end token not included. adapter=False: the base alone."""
+    def generate(
+        self,
+        prompts: Sequence[Sequence[int]],
+        max_tokens: int,
+        *,
+        adapter: bool = True,
+        sampling: Sampling | None = None,
+    ) -> list[list[int]]:
+        """Continuations, the end token not included: greedy, or drawn as `sampling` says.
+
+        adapter=False: the base alone.
+        """
         ...
 
     def save(self, folder: Path) -> None:

@@ -6,6 +6,7 @@ from importlib.util import find_spec
 
 from dsa_lite.errors import MissingExtra
 from dsa_lite.student import Student, StudentOptions
+from dsa_lite_mlx.answering import answer_mlx
 
 _NEEDED = ("mlx", "mlx_lm", "safetensors", "tokenizers")
 
@@ -25,4 +26,4 @@ def open_student(source: str, options: StudentOptions) -> Student:
     return MlxStudent.open(source, options)
 
 
-__all__ = ["open_student"]
+__all__ = ["answer_mlx", "open_student"]

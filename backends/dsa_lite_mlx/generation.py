@@ -1,22 +1,30 @@
-"""Greedy generation: one prefill, then one token per row and step; rows that ended leave the batch."""
+"""Generation, greedy or drawn: one prefill, then one token per row and step; rows that ended leave the batch."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import mlx.core as mx
+import numpy as np
 from mlx_lm.models.cache import BatchKVCache, BatchRotatingKVCache, KVCache, RotatingKVCache, make_prompt_cache
 
+from dsa_lite.student import Sampling
 from dsa_lite_mlx.loading import Base
 
 _TOLERANCE = 2e-2  # of the largest hidden unit, in bfloat16's favour
 
 
 def generate(
-    base: Base, prompts: Sequence[Sequence[int]], max_tokens: int, ends: frozenset[int], budget: int
+    base: Base,
+    prompts: Sequence[Sequence[int]],
+    max_tokens: int,
+    ends: frozenset[int],
+    budget: int,
+    sampling: Sampling | None = None,
 ) -> list[list[int]]:
-    """Greedy continuations in the prompts' order, end tokens not included.
+    """Continuations in the prompts' order, end tokens not included.
 
     At most `budget` tokens (prompts and replies, padded) are held at a time. Prompts must not be empty.
     """
@@ -25,7 +33,8 @@ def generate(
         base.pads = _pads(base)
     if max_tokens > 0:
         for group in _groups([len(p) for p in prompts], max_tokens, budget, mixed=base.pads):
-            written = _Group(base, [prompts[i] for i in group], max_tokens, ends).write()
+            own = sampling and replace(sampling, seeds=[sampling.seeds[i] for i in group])
+            written = _Group(base, [prompts[i] for i in group], max_tokens, ends, own).write()
             for number, reply in zip(group, written, strict=True):
                 replies[number] = reply
     return replies
@@ -45,8 +54,16 @@ def _groups(sizes: Sequence[int], max_tokens: int, budget: int, *, mixed: bool) 
 class _Group:
     """Rows that are continued together, padded on the left."""
 
-    def __init__(self, base: Base, prompts: list[Sequence[int]], max_tokens: int, ends: frozenset[int]) -> None:
+    def __init__(
+        self,
+        base: Base,
+        prompts: list[Sequence[int]],
+        max_tokens: int,
+        ends: frozenset[int],
+        sampling: Sampling | None,
+    ) -> None:
         self._base, self._ends, self._max_tokens = base, ends, max_tokens
+        self._sampling, self._chances = sampling, sampling and sampling.chances(max_tokens)
         width = max(len(p) for p in prompts)
         padding = [width - len(p) for p in prompts]
         pad = next(iter(ends), 0)
@@ -58,7 +75,7 @@ class _Group:
     def write(self) -> list[list[int]]:
         """The replies, in the order of the prompts."""
         alive, rows = [True] * len(self._replies), list(range(len(self._replies)))
-        token = self._forward(self._ids)
+        token = self._choose(self._forward(self._ids), rows, 0)
         for step in range(1, self._max_tokens + 1):
             numbers: Any = token.tolist()
             for place, (row, number) in enumerate(zip(rows, numbers, strict=True)):
@@ -71,13 +88,20 @@ class _Group:
             if self._base.pads and 2 * sum(alive) <= len(alive):
                 rows, token = [row for row, live in zip(rows, alive, strict=True) if live], self._keep(alive, token)
                 alive = [True] * len(rows)
-            token = self._forward(token[:, None])
+            token = self._choose(self._forward(token[:, None]), rows, step)
         return self._replies
 
     def _forward(self, ids: mx.array) -> mx.array:
-        """The most likely next token of each row (b,)."""
+        """Logits of each row's next token (b, V)."""
         hidden = self._base.inner(ids, cache=self._cache)
-        return self._base.logits(hidden[:, -1]).argmax(-1)
+        return self._base.logits(hidden[:, -1])
+
+    def _choose(self, logits: mx.array, rows: list[int], step: int) -> mx.array:
+        """The next token of each row (b,)."""
+        if self._sampling is None or self._chances is None:
+            return logits.argmax(-1)
+        drawn = self._sampling.draw(np.array(logits.astype(mx.float32)), self._chances[rows, step])
+        return mx.array(drawn)
 
     def _keep(self, alive: list[bool], token: mx.array) -> mx.array:
         kept = mx.array([place for place, live in enumerate(alive) if live])

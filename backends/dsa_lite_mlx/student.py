@@ -12,7 +12,7 @@ import mlx.core as mx
 
 from dsa_lite.errors import ModelError, TrainingError
 from dsa_lite.model_folder import FolderTokenizer, find_folder, fingerprint, stop_ids
-from dsa_lite.student import Batch, Observation, StudentOptions, Tokenizer
+from dsa_lite.student import Batch, Observation, Sampling, StudentOptions, Tokenizer
 from dsa_lite_mlx.generation import generate
 from dsa_lite_mlx.loading import choose_device, load_base
 from dsa_lite_mlx.lora import LoraModel
@@ -110,15 +110,23 @@ class MlxStudent:
             self._check(batch)
             return run_batch(lora, batch, self._shared.options.micro_batch_tokens, train=False)[0]
 
-    def generate(self, prompts: Sequence[Sequence[int]], max_tokens: int, *, adapter: bool = True) -> list[list[int]]:
-        """Greedy continuations, the end token not included. adapter=False: the base alone."""
+    def generate(
+        self,
+        prompts: Sequence[Sequence[int]],
+        max_tokens: int,
+        *,
+        adapter: bool = True,
+        sampling: Sampling | None = None,
+    ) -> list[list[int]]:
+        """Continuations, the end token not included. adapter=False: the base alone."""
         longest = max((len(p) for p in prompts), default=0) + max_tokens
         if any(len(p) == 0 for p in prompts):
             raise ValueError("a prompt has no tokens")
         if longest > self.context_tokens:
             raise ModelError(f"prompt and reply need {longest} tokens, {self.name} takes {self.context_tokens}")
         with self._bound() as lora, lora.merged() if adapter else lora.disabled():
-            return generate(lora.base, prompts, max_tokens, self._shared.ends, self._shared.options.micro_batch_tokens)
+            budget = self._shared.options.micro_batch_tokens
+            return generate(lora.base, prompts, max_tokens, self._shared.ends, budget, sampling)
 
     def save(self, folder: Path) -> None:
         """Write the adapter as mlx-lm does: adapter_config.json, adapters.safetensors."""

@@ -6,6 +6,7 @@ from importlib.util import find_spec
 
 from dsa_lite.errors import MissingExtra
 from dsa_lite.student import Student, StudentOptions
+from dsa_lite_torch.answering import answer_merged, answer_peft
 
 _NEEDED = ("torch", "transformers", "peft", "safetensors", "tokenizers")
 
@@ -25,4 +26,4 @@ def open_student(source: str, options: StudentOptions) -> Student:
     return TorchStudent.open(source, options)
 
 
-__all__ = ["open_student"]
+__all__ = ["answer_merged", "answer_peft", "open_student"]

@@ -1,28 +1,36 @@
-"""Greedy generation: one prefill, then one token per row and step; rows that ended leave the batch."""
+"""Generation, greedy or drawn: one prefill, then one token per row and step; rows that ended leave the batch."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 from transformers.cache_utils import DynamicCache, DynamicLayer
 
+from dsa_lite.student import Sampling
 from dsa_lite_torch.loading import Base
 
 
 def generate(
-    base: Base, prompts: Sequence[Sequence[int]], max_tokens: int, ends: frozenset[int], budget: int
+    base: Base,
+    prompts: Sequence[Sequence[int]],
+    max_tokens: int,
+    ends: frozenset[int],
+    budget: int,
+    sampling: Sampling | None = None,
 ) -> list[list[int]]:
-    """Greedy continuations in the prompts' order, end tokens not included.
+    """Continuations in the prompts' order, end tokens not included.
 
     At most `budget` tokens (prompts and replies, padded) are held at a time. Prompts must not be empty.
     """
     replies: list[list[int]] = [[] for _ in prompts]
     if max_tokens > 0:
         for group in _groups([len(p) for p in prompts], max_tokens, budget):
-            written = _Group(base, [prompts[i] for i in group], max_tokens, ends).write()
+            own = sampling and replace(sampling, seeds=[sampling.seeds[i] for i in group])
+            written = _Group(base, [prompts[i] for i in group], max_tokens, ends, own).write()
             for number, reply in zip(group, written, strict=True):
                 replies[number] = reply
     return replies
@@ -40,8 +48,16 @@ def _groups(sizes: Sequence[int], max_tokens: int, budget: int) -> Iterator[list
 class _Group:
     """Rows that are continued together, padded on the left."""
 
-    def __init__(self, base: Base, prompts: list[Sequence[int]], max_tokens: int, ends: frozenset[int]) -> None:
+    def __init__(
+        self,
+        base: Base,
+        prompts: list[Sequence[int]],
+        max_tokens: int,
+        ends: frozenset[int],
+        sampling: Sampling | None,
+    ) -> None:
         self._base, self._ends, self._max_tokens = base, ends, max_tokens
+        self._sampling, self._chances = sampling, sampling and sampling.chances(max_tokens)
         width = max(len(p) for p in prompts)
         self._pad = next(iter(ends), 0)
         ids = torch.tensor([[self._pad] * (width - len(p)) + list(p) for p in prompts])
@@ -60,7 +76,7 @@ class _Group:
         width = self._ids.shape[1]
         positions = (self._seen[:, :width].cumsum(1) - 1).clamp(min=0)
         alive, rows = [True] * len(self._replies), list(range(len(self._replies)))
-        token = self._forward(self._ids, positions, width)
+        token = self._choose(self._forward(self._ids, positions, width), rows, 0)
         for step in range(1, self._max_tokens + 1):
             for place, (row, number) in enumerate(zip(rows, token.tolist(), strict=True)):
                 if alive[place] and number in self._ends:
@@ -72,11 +88,12 @@ class _Group:
             if 2 * sum(alive) <= len(alive):
                 rows, token = [row for row, live in zip(rows, alive, strict=True) if live], self._keep(alive, token)
                 alive = [True] * len(rows)
-            token = self._forward(token[:, None], self._sizes[:, None] + step - 1, width + step)
+            logits = self._forward(token[:, None], self._sizes[:, None] + step - 1, width + step)
+            token = self._choose(logits, rows, step)
         return self._replies
 
     def _forward(self, ids: Tensor, positions: Tensor, length: int) -> Tensor:
-        """The most likely next token of each row (b,)."""
+        """Logits of each row's next token (b, V)."""
         out = self._base.inner(
             input_ids=ids,
             attention_mask=self._seen[:, :length] if self._padded else None,
@@ -84,7 +101,14 @@ class _Group:
             past_key_values=self._cache,
             use_cache=True,
         )
-        return self._base.logits(out.last_hidden_state[:, -1]).argmax(-1)
+        return self._base.logits(out.last_hidden_state[:, -1])
+
+    def _choose(self, logits: Tensor, rows: list[int], step: int) -> Tensor:
+        """The next token of each row (b,)."""
+        if self._sampling is None or self._chances is None:
+            return logits.argmax(-1)
+        drawn = self._sampling.draw(logits.float().cpu().numpy(), self._chances[rows, step])
+        return torch.tensor(drawn, device=logits.device)
 
     def _keep(self, alive: list[bool], token: Tensor) -> Tensor:
         kept = torch.tensor([place for place, live in enumerate(alive) if live], device=self._base.device)

@@ -12,7 +12,7 @@ import torch
 
 from dsa_lite.errors import ModelError, TrainingError
 from dsa_lite.model_folder import FolderTokenizer, find_folder, fingerprint, stop_ids
-from dsa_lite.student import Batch, Observation, StudentOptions, Tokenizer
+from dsa_lite.student import Batch, Observation, Sampling, StudentOptions, Tokenizer
 from dsa_lite_torch.generation import generate
 from dsa_lite_torch.loading import choose_device, load_base
 from dsa_lite_torch.lora import LoraModel
@@ -113,15 +113,23 @@ class TorchStudent:
             self._check(batch)
             return run_batch(lora.base, batch, self._shared.options.micro_batch_tokens, train=False)
 
-    def generate(self, prompts: Sequence[Sequence[int]], max_tokens: int, *, adapter: bool = True) -> list[list[int]]:
-        """Greedy continuations, the end token not included. adapter=False: the base alone."""
+    def generate(
+        self,
+        prompts: Sequence[Sequence[int]],
+        max_tokens: int,
+        *,
+        adapter: bool = True,
+        sampling: Sampling | None = None,
+    ) -> list[list[int]]:
+        """Continuations, the end token not included. adapter=False: the base alone."""
         longest = max((len(p) for p in prompts), default=0) + max_tokens
         if any(len(p) == 0 for p in prompts):
             raise ValueError("a prompt has no tokens")
         if longest > self.context_tokens:
             raise ModelError(f"prompt and reply need {longest} tokens, {self.name} takes {self.context_tokens}")
         with self._bound() as lora, lora.merged() if adapter else lora.disabled():
-            return generate(lora.base, prompts, max_tokens, self._shared.ends, self._shared.options.micro_batch_tokens)
+            budget = self._shared.options.micro_batch_tokens
+            return generate(lora.base, prompts, max_tokens, self._shared.ends, budget, sampling)
 
     def save(self, folder: Path) -> None:
         """Write the adapter as PEFT does: adapter_config.json, adapter_model.safetensors."""

@@ -15,6 +15,7 @@ UNITS = {
     "graph": "skills",
     "textbooks": "passages",
     "exercises": "exercises",
+    "rehearsal": "chats",
     "pretrain": "steps",
     "evaluate": "answers",
 }

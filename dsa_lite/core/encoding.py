@@ -32,6 +32,12 @@ def encode_prompt(tokenizer: Tokenizer, problem: str) -> list[int]:
     return tokenizer.encode(_prompt(tokenizer, problem))
 
 
+def user_turn(tokenizer: Tokenizer) -> tuple[list[int], int]:
+    """What surrounds a user's words in the model's own chat format: the ids before them, and the first id after."""
+    before, _, after = _prompt(tokenizer, MARK).partition(MARK)
+    return tokenizer.encode(before), tokenizer.encode(after)[0]
+
+
 def encode_exercise(tokenizer: Tokenizer, id: str, problem: str, target: str) -> Encoded:
     """A problem and its target in the model's own chat format.
 

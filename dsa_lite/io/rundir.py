@@ -17,12 +17,13 @@ from dsa_lite.io.jsonl import Events, Log, Warn, silent
 from dsa_lite.io.lock import Lock
 from dsa_lite.io.manifest import Began, Ledger, StageEntry, differences
 from dsa_lite.io.toml import read_toml, to_toml
-from dsa_lite.records import Decision, Decomposition, Exercise, Graded, Observed, Record, Rejected, Split, Textbook
+from dsa_lite.records import Decision, Decomposition, Exercise, Graded, HeldOutItem, Observed, Record, Rehearsed, Rejected, Split, Textbook
 
 R = TypeVar("R", bound=Record)
 RUN, LOCK, MANIFEST, EVENTS, REPORT = "run.toml", "run.lock", "manifest.json", "events.jsonl", "report.html"
 GRAPH, PREREQUISITES = "graph.json", "prerequisites.jsonl"
 TEXTBOOKS, EXERCISES, REJECTED = "textbooks.jsonl", "exercises.jsonl", "rejected.jsonl"
+REHEARSAL = "rehearsal.jsonl"
 ROUNDS, DYNAMICS, CHECKPOINTS = "rounds", "training_dynamics", "checkpoints"
 ADAPTER, EVALUATION = "adapter", "evaluation"
 
@@ -31,6 +32,7 @@ OUTPUTS: Mapping[str, tuple[str, ...]] = {
     "graph": (PREREQUISITES, GRAPH),
     "textbooks": (TEXTBOOKS,),
     "exercises": (EXERCISES,),
+    "rehearsal": (REHEARSAL,),
     "pretrain": (),
     "tune": (ROUNDS, DYNAMICS, ADAPTER),
     "evaluate": (EVALUATION,),
@@ -119,6 +121,9 @@ class RunDir:
     def exercises(self) -> Log[Exercise]:
         return self._log(EXERCISES, Exercise)
 
+    def rehearsed(self) -> Log[Rehearsed]:
+        return self._log(REHEARSAL, Rehearsed)
+
     def rejected(self) -> Log[Rejected]:
         return self._log(REJECTED, Rejected)
 
@@ -141,6 +146,14 @@ class RunDir:
 
     def graded(self, when: Literal["before", "after"], split: Split) -> Log[Graded]:
         return self._log(f"{EVALUATION}/{when}-{split}.jsonl", Graded)
+
+    def held_out(self, split: Split) -> Log[HeldOutItem]:
+        """The questions behind `graded`, kept so that a run can be read without its skill."""
+        return self._log(f"{EVALUATION}/items-{split}.jsonl", HeldOutItem)
+
+    def write_held_out(self, split: Split, items: Iterable[HeldOutItem]) -> None:
+        text = "".join(item.model_dump_json() + "\n" for item in items)
+        write_atomic(self.path / EVALUATION / f"items-{split}.jsonl", text)
 
     def sync(self) -> None:
         """Wait until every line appended so far is on the disk itself."""

@@ -1,4 +1,4 @@
-"""Stage 6: the same held-out items before (the base alone) and after (with the adapter)."""
+"""Stage 7: the same held-out items before (the base alone) and after (with the adapter)."""
 
 from __future__ import annotations
 

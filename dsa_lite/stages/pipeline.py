@@ -17,11 +17,11 @@ from dsa_lite.io.config_files import load_config
 from dsa_lite.io.models import choose_student, choose_teacher
 from dsa_lite.io.rundir import RunDir
 from dsa_lite.io.skills import load_skill
-from dsa_lite.stages import evaluate, exercises, graph, pretrain, report, textbooks, tune
+from dsa_lite.stages import evaluate, exercises, graph, pretrain, rehearsal, report, textbooks, tune
 from dsa_lite.stages.context import Context, Job
 
 _STAGES: dict[str, ModuleType] = dict(
-    zip(STAGES, (graph, textbooks, exercises, pretrain, tune, evaluate, report), strict=True)
+    zip(STAGES, (graph, textbooks, exercises, rehearsal, pretrain, tune, evaluate, report), strict=True)
 )
 _WRITING = {"graph", "textbooks", "exercises"}
 
@@ -62,7 +62,7 @@ def run(job: Job, emit: Emit, *, fresh: bool = False) -> dict[str, Any]:
     ) as folder:
         context = Context(job, folder, emit)
         try:
-            if folder.stage("pretrain") is None:
+            if folder.stage("rehearsal") is None:
                 _preflight(context)
             chain = str(job.config.seed)
             for name, module in _STAGES.items():
@@ -128,6 +128,7 @@ def plan(job: Job) -> list[dict[str, str]]:
         "graph": f"{topics} topics" + (", prerequisites asked for each" if config.graph.expand else ""),
         "textbooks": f"{config.textbooks.per_skill} passages per skill, {topics} skills or more",
         "exercises": f"{e.single_per_skill} single and up to {e.composed_per_skill} composed exercises per skill",
+        "rehearsal": f"the student's own chats, {config.rehearsal.share:.0%} of the number of exercises",
         "pretrain": f"{config.pretrain.epochs} epochs over the textbooks, {config.pretrain.order}",
         "tune": f"{t.rounds} rounds of {t.epochs} epochs",
         "evaluate": f"{held_out} held-out items, before and after",

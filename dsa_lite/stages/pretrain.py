@@ -1,4 +1,4 @@
-"""Stage 4: curriculum pre-training. Textbooks in graph order, packed, lower levels first (DSA)."""
+"""Stage 5: curriculum pre-training. Textbooks in graph order, packed, lower levels first (DSA)."""
 
 from __future__ import annotations
 

@@ -1,20 +1,23 @@
-"""Stage 5: dynamic tuning in rounds (DSA): train a window of epochs while watching every example's loss, find the
+"""Stage 6: dynamic tuning in rounds (DSA): train a window of epochs while watching every example's loss, find the
 regions, act on them, go on with the changed set."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from dsa_lite.core.actions import new_items
 from dsa_lite.core.curriculum import order_examples, rank_skills
-from dsa_lite.core.encoding import Encoded
+from dsa_lite.core.encoding import Encoded, encode_exercise
 from dsa_lite.core.schedule import learning_rate
 from dsa_lite.core.weighting import weights as latest_weights
 from dsa_lite.io.rundir import digest
 from dsa_lite.records import Decision, Exercise, Observed
 from dsa_lite.stages import exercises as exercise_stage
 from dsa_lite.stages import graph as graph_stage
+from dsa_lite.stages import rehearsal
 from dsa_lite.stages.context import Context
 from dsa_lite.stages.learning import Epoch, Position, Trainer, encode_all, load_finished, weighted
 from dsa_lite.stages.looking import look
@@ -30,6 +33,7 @@ def inputs(context: Context) -> dict[str, object]:
         "dynamics": context.config.dynamics.model_dump(),
         "teacher": context.config.teacher.model_dump(include=teacher),
         "exercises": digest(exercise_stage.load(context)),
+        "rehearsal": digest(rehearsal.load(context)),
     }
 
 
@@ -57,23 +61,32 @@ def _start_from_pretraining(context: Context) -> None:
     context.student.reset_optimizer()
 
 
+@dataclass(frozen=True)
+class _Lesson:
+    """One example of an epoch: `skill` None for what is only rehearsed, and neither watched nor judged."""
+
+    encoded: Encoded
+    skill: str | None
+    weight: float
+
+
 def _train_round(context: Context, trainer: Trainer, round: int) -> None:
     settings = context.config.tune
-    examples, weights = training_set(context, round)
-    encoded = encode_all(context, STAGE, round, examples)
+    lessons = _lessons(context, round)
+    watched = {lesson.encoded.id for lesson in lessons if lesson.skill is not None}
     log = context.folder.observations(round)
     log.truncate(trainer.position.lines)
 
     def observe(observations: Sequence[Observation]) -> int:
-        for o in observations:
+        own = [o for o in observations if o.example_id in watched]
+        for o in own:
             log.append(Observed(example=o.example_id, epoch=trainer.position.epoch,
                                 loss=o.nll / o.tokens, tokens=o.tokens, correct=o.correct))  # fmt: skip
-        return len(observations)
+        return len(own)
 
     while trainer.position.epoch < round * settings.epochs:
         label = f"round {round} of {settings.rounds}, epoch {trainer.position.epoch + 1}"
-        kept = [e for e in examples if e.id in encoded]
-        trainer.run(_epoch(context, trainer.position, kept, encoded, weights, label), observe, log.sync)
+        trainer.run(_epoch(context, trainer.position, lessons, label), observe, log.sync)
         log.sync()
         trainer.save()
 
@@ -86,18 +99,32 @@ def training_set(context: Context, round: int) -> tuple[list[Exercise], dict[str
     return [e for e in written if weights.get(e.id, 1.0) > 0], weights
 
 
-def _epoch(
-    context: Context, position: Position, examples: Sequence[Exercise], encoded: dict[str, Encoded],
-    weights: dict[str, float], label: str,
-) -> Epoch:  # fmt: skip
+def _lessons(context: Context, round: int) -> list[_Lesson]:
+    """What one epoch of a round goes through: the exercises in use, then the student's own chats."""
+    examples, weights = training_set(context, round)
+    encoded = encode_all(context, STAGE, round, examples)
+    lessons = [_Lesson(encoded[e.id], e.skill, weights.get(e.id, 1.0)) for e in examples if e.id in encoded]
+    tokenizer, weight = context.student.tokenizer, context.config.rehearsal.weight
+    rehearsed = [encode_exercise(tokenizer, r.id, r.prompt, r.reply) for r in rehearsal.load(context)]
+    limit = min(context.config.student.max_tokens, context.student.context_tokens)
+    return lessons + [_Lesson(e, None, weight) for e in rehearsed if len(e.ids) <= limit and weight > 0]
+
+
+def _ranks(context: Context, lessons: Sequence[_Lesson], rng: np.random.Generator) -> list[int]:
+    """Each lesson's place in the curriculum; what is rehearsed is strewn over all of it."""
+    order = context.config.tune.order
+    if order == "random":
+        return [0] * len(lessons)
+    by_skill = rank_skills(graph_stage.load(context), order, rng)
+    own = [by_skill[lesson.skill] for lesson in lessons if lesson.skill is not None]
+    return own + [own[i] for i in rng.integers(len(own), size=len(lessons) - len(own))]
+
+
+def _epoch(context: Context, position: Position, lessons: Sequence[_Lesson], label: str) -> Epoch:
     settings = context.config.tune
     order_rng = context.rng(STAGE, "order", position.epoch)
-    if settings.order == "random":
-        ranks = [0] * len(examples)
-    else:
-        by_skill = rank_skills(graph_stage.load(context), settings.order, order_rng)
-        ranks = [by_skill[e.skill] for e in examples]
-    lengths = [len(encoded[e.id].ids) for e in examples]
+    ranks = _ranks(context, lessons, order_rng)
+    lengths = [len(lesson.encoded.ids) for lesson in lessons]
     batches = order_examples(
         ranks, lengths, batch_size=settings.batch_size, window=settings.length_window, rng=order_rng
     )
@@ -106,10 +133,7 @@ def _epoch(
         learning_rate((position.epoch + (i + 1) / len(batches)) / total, settings.learning_rate, settings.warmup)
         for i in range(len(batches))
     ]
-    built = [
-        weighted([encoded[examples[i].id] for i in batch], [weights.get(examples[i].id, 1.0) for i in batch])
-        for batch in batches
-    ]
+    built = [weighted([lessons[i].encoded for i in batch], [lessons[i].weight for i in batch]) for batch in batches]
     return Epoch(built, rates, label)
 
 

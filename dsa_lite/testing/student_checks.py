@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -11,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from dsa_lite.errors import TrainingError
-from dsa_lite.student import Batch, Observation, Student, StudentOptions
+from dsa_lite.student import Batch, Observation, Sampling, Student, StudentOptions
 
 OpenStudent = Callable[[StudentOptions], Student]
 Example = tuple[Sequence[int], Sequence[int]]  # token ids; the positions that are targets
@@ -250,6 +251,26 @@ def check_generation(open_student: OpenStudent) -> None:
                 assert seen.correct == seen.tokens, "generation is not greedy under the model that score sees"
 
 
+def check_sampling(open_student: OpenStudent) -> None:
+    """Drawn replies depend on prompt and seed alone; a low temperature is greedy; frequencies follow the model."""
+    with closing(open_student(_OPTIONS)) as student:
+        prompts = [list(tokens[: 3 + 5 * row]) for row, (tokens, _) in enumerate(_examples(student).values())]
+        seeds = list(range(len(prompts)))
+        drawn = student.generate(prompts, 20, sampling=Sampling(1.0, seeds))
+        alone = [student.generate([p], 20, sampling=Sampling(1.0, [s]))[0] for p, s in zip(prompts, seeds, strict=True)]
+        assert drawn == alone, "a drawn reply depends on its neighbours"
+        other = student.generate(prompts, 20, sampling=Sampling(1.0, [s + 99 for s in seeds]))
+        assert drawn != other, "the seed changes nothing"
+        cold = student.generate(prompts, 20, sampling=Sampling(1e-6, seeds))
+        assert cold == student.generate(prompts, 20), "a temperature near 0 is not greedy"
+        first = student.generate([prompts[0]] * 300, 1, sampling=Sampling(1.0, range(300)))
+        common = Counter(tuple(reply) for reply in first if reply).most_common(1)[0]
+        row: Example = ([*prompts[0], *common[0]], range(len(prompts[0]), len(prompts[0]) + 1))
+        expected = float(np.exp(-student.score(make_batch({"a": row}))[0].nll))
+        spread = (expected * (1 - expected) / 300) ** 0.5
+        assert abs(common[1] / 300 - expected) < 5 * spread + 1e-3, "tokens are not drawn as often as the model says"
+
+
 def check_not_finite(open_student: OpenStudent) -> None:
     """A loss or gradient that is not finite is refused, by name, and nothing changes."""
     with closing(open_student(_OPTIONS)) as student, closing(open_student(_OPTIONS)) as undisturbed:
@@ -299,6 +320,7 @@ STUDENT_CHECKS: tuple[Callable[[OpenStudent], None], ...] = (
     check_fork,
     check_reset_optimizer,
     check_generation,
+    check_sampling,
     check_not_finite,
     check_saves_adapter,
 )

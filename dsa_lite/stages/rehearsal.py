@@ -1,0 +1,102 @@
+"""Stage 4: what the student already says, trained along later so that it is not forgotten.
+
+The base itself writes both sides: given nothing but the start of a user's turn it goes on with the kind of prompt it
+was trained on (Magpie, arXiv 2406.08464), then it answers as it does today (self-synthesised rehearsal,
+arXiv 2403.01244). Nothing is graded: this is what it says before the training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from dsa_lite.core.encoding import encode_prompt, user_turn
+from dsa_lite.core.overlap import OverlapIndex
+from dsa_lite.core.prompts import seed_of
+from dsa_lite.records import Rehearsed, Rejected
+from dsa_lite.stages import exercises as exercise_stage
+from dsa_lite.stages.context import Context
+from dsa_lite.stages.held_out import HeldOutGuard
+from dsa_lite.student import Sampling
+
+STAGE = "rehearsal"
+BATCH = 64  # prompts drawn at a time
+TRIES = 4  # prompts drawn per wanted one, at most
+
+
+def inputs(context: Context) -> dict[str, object]:
+    return {
+        "rehearsal": context.config.rehearsal.model_dump(),
+        "near_duplicate": context.config.exercises.near_duplicate,
+        "wanted": wanted(context),
+        "model": context.student.fingerprint,
+    }
+
+
+def wanted(context: Context) -> int:
+    """How many chats: a share of the number of exercises."""
+    return round(context.config.rehearsal.share * len(exercise_stage.load(context)))
+
+
+def load(context: Context) -> list[Rehearsed]:
+    """The chats kept, sorted by id."""
+    return sorted(context.folder.rehearsed().read(), key=lambda r: r.id)
+
+
+def run(context: Context) -> str:
+    """Have the base write until there is enough. Returns a one-line summary."""
+    goal, log, rejections = wanted(context), context.folder.rehearsed(), context.folder.rejected()
+    kept = load(context)
+    known = {r.id for r in kept} | {r.id for r in rejections.read() if r.stage == STAGE}
+    index, guard = OverlapIndex(context.config.exercises.near_duplicate), HeldOutGuard(context)
+    for chat in kept:
+        index.add(chat.id, chat.prompt)
+    for number in range(-(-TRIES * goal // BATCH)):
+        ids = [f"m{number * BATCH + row:05d}" for row in range(BATCH)]
+        # Drawn anew after an interruption: the same seeds give the same chats.
+        for chat in _write(context, ids) if len(kept) < goal and not known.issuperset(ids) else ():
+            if chat.id in known or len(kept) == goal:
+                continue
+            if reason := _refusal(chat, index, guard):
+                sample = chat.prompt[:400]
+                rejections.append(Rejected(id=chat.id, stage=STAGE, reason=reason, sample=sample))
+                continue
+            index.add(chat.id, chat.prompt)
+            log.append(chat)
+            kept.append(chat)
+        context.progress(STAGE, len(kept), goal)
+    log.sync()
+    rejections.sync()
+    if len(kept) < goal:
+        context.note(STAGE, f"only {len(kept)} of {goal} chats could be drawn from the student", warning=True)
+    return f"{len(kept)} chats in the student's own words"
+
+
+def _refusal(chat: Rehearsed, index: OverlapIndex, guard: HeldOutGuard) -> str:
+    if not chat.prompt or not chat.reply:
+        return "unfinished"
+    if guard.same(chat.prompt) or guard.inside(chat.prompt):
+        return "held out"
+    return "duplicate" if index.find(chat.prompt) else ""
+
+
+def _write(context: Context, ids: Sequence[str]) -> Iterator[Rehearsed]:
+    """One chat per id, by the base alone; a side that did not come to its end is empty."""
+    settings, student = context.config.rehearsal, context.student
+    start, border = user_turn(student.tokenizer)
+    room = student.context_tokens - settings.max_tokens - len(start)
+    longest = max(1, min(settings.max_prompt_tokens, room))
+    seeds = [seed_of(context.config.seed, f"{STAGE}/{id}") for id in ids]
+    drawn = student.generate([start] * len(ids), longest, adapter=False, sampling=Sampling(1.0, seeds))
+    prompts = [student.tokenizer.decode(_up_to(border, part, longest)).strip() for part in drawn]
+    asked = [encode_prompt(student.tokenizer, prompt) for prompt in prompts]
+    most = max(1, min(settings.max_tokens, student.context_tokens - max(map(len, asked))))
+    for id, prompt, reply in zip(ids, prompts, student.generate(asked, most, adapter=False), strict=True):
+        text = student.tokenizer.decode(reply).strip() if len(reply) < most else ""
+        yield Rehearsed(id=id, prompt=prompt, reply=text)
+
+
+def _up_to(border: int, ids: Sequence[int], longest: int) -> Sequence[int]:
+    """The ids before the border; none where the words were cut off."""
+    if border in ids:
+        return ids[: ids.index(border)]
+    return ids if len(ids) < longest else ()
