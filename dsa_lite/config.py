@@ -10,6 +10,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from dsa_lite.records import Precision
+
 Order = Literal["lower_to_higher", "higher_to_lower", "random"]
 Preset = Literal["skill", "global", "cartography"]
 
@@ -45,6 +47,9 @@ class StudentSettings(Section):
     weight_decay: float = Field(default=0.0, ge=0)
     max_grad_norm: float = Field(default=1.0, gt=0)
     device: str = Field(default="auto", description="auto, cpu, cuda or mps")
+    precision: Precision = Field(
+        default="auto", description="of matrix products; auto: bfloat16 where the hardware has it, else float32"
+    )
     threads: int = Field(default=0, ge=0, description="CPU threads; 0: all cores")
     micro_batch_tokens: int = Field(
         default=16384, gt=0, description="padded tokens per forward pass; memory, not results"

@@ -10,6 +10,7 @@ Origin = Literal["single", "composed", "variant", "composition", "imported"]
 Region = Literal["error", "hard", "easy", "ambiguous", "unclassified"]
 Action = Literal["remove", "keep", "down-weight"]
 Checker = Literal["math", "exact", "choice"]
+Precision = Literal["auto", "float32", "bfloat16"]
 Split = Literal["eval", "transfer", "general"]
 Difficulty = Literal["easy", "medium", "hard"]
 

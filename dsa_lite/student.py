@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from dsa_lite.records import Message, Record
+from dsa_lite.records import Message, Precision, Record
 
 
 @dataclass(frozen=True)
@@ -81,6 +81,9 @@ class StudentOptions(Record):
     max_grad_norm: float = Field(default=1.0, gt=0)
     seed: int = Field(default=0, ge=0, description="fixes the adapter's start")
     device: str = Field(default="auto", description="auto, cpu, cuda, mps")
+    precision: Precision = Field(
+        default="auto", description="of matrix products; auto: bfloat16 where the hardware has it, else float32"
+    )
     threads: int = Field(default=0, ge=0, description="CPU threads; 0: all cores")
     micro_batch_tokens: int = Field(
         default=16384, gt=0, description="padded tokens per forward pass; changes memory, not results"

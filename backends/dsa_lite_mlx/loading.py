@@ -13,6 +13,7 @@ import mlx.core as mx
 from mlx_lm.utils import load_model
 
 from dsa_lite.errors import ModelError, UsageError
+from dsa_lite.records import Precision
 
 _TOLERANCE = 2e-2  # of the largest logit, in bfloat16's favour
 
@@ -65,8 +66,8 @@ def choose_device(name: str) -> mx.Device:
     return mx.Device(mx.cpu if name == "cpu" else mx.gpu)
 
 
-def load_base(folder: Path, device: mx.Device) -> Base:
-    """The frozen model in evaluation mode: in float32 on a CPU, in the precision of its files elsewhere.
+def load_base(folder: Path, device: mx.Device, precision: Precision) -> Base:
+    """The frozen model in evaluation mode. "auto": in float32 on a CPU, in the precision of its files elsewhere.
 
     Raises ModelError for an architecture that mlx-lm does not know, broken or incomplete weights. Call it inside
     `mx.stream(device)`.
@@ -79,8 +80,10 @@ def load_base(folder: Path, device: mx.Device) -> Base:
         hint = "is its architecture one that mlx-lm knows, and are its files complete?"
         raise ModelError(f"{folder} cannot be loaded: {lines}", hint=hint) from error
     model, config = loaded
-    if device.type == mx.DeviceType.cpu:
-        model.set_dtype(mx.float32)
+    if precision == "auto" and device.type == mx.DeviceType.cpu:
+        precision = "float32"
+    if precision != "auto":
+        model.set_dtype(mx.bfloat16 if precision == "bfloat16" else mx.float32)
         mx.eval(model.parameters())
     return _taken_apart(model, config, folder, device)
 

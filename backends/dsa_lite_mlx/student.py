@@ -48,7 +48,7 @@ class MlxStudent:
         folder = find_folder(source)
         tokenizer = FolderTokenizer(folder)
         with mx.stream(device):
-            base = load_base(folder, device)
+            base = load_base(folder, device, options.precision)
             if tokenizer.size > base.vocabulary:
                 raise ModelError(f"{folder}: the tokenizer has {tokenizer.size} tokens, the model {base.vocabulary}")
             lora = LoraModel(base, source, options)

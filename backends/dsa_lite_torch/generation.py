@@ -57,7 +57,7 @@ class _Group:
         sampling: Sampling | None,
     ) -> None:
         self._base, self._ends, self._max_tokens = base, ends, max_tokens
-        self._sampling, self._chances = sampling, sampling and sampling.chances(max_tokens)
+        self._sampling, self._chances = sampling, sampling.chances(max_tokens) if sampling else None
         width = max(len(p) for p in prompts)
         self._pad = next(iter(ends), 0)
         ids = torch.tensor([[self._pad] * (width - len(p)) + list(p) for p in prompts])

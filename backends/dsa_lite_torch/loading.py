@@ -14,6 +14,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from transformers.utils import logging as transformers_logging
 
 from dsa_lite.errors import ModelError, UsageError
+from dsa_lite.records import Precision
 
 _TOLERANCE = 2e-2  # of the largest logit, in bfloat16's favour
 
@@ -26,6 +27,7 @@ class Base:
     folder: Path
     device: torch.device
     dtype: torch.dtype
+    products: torch.dtype  # of the linear layers' weights and matrix products, where it differs from the rest
     context_tokens: int
 
     @property
@@ -44,8 +46,8 @@ class Base:
         return torch.tanh(logits / cap) * cap if cap else logits
 
 
-def choose_device(name: str) -> tuple[torch.device, torch.dtype]:
-    """Where to compute, and in what precision: bfloat16 where the hardware has it, float32 elsewhere."""
+def choose_device(name: str, precision: Precision = "auto") -> tuple[torch.device, torch.dtype]:
+    """Where to compute, and in what precision: on a GPU bfloat16 where the hardware has it, float32 elsewhere."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     try:
@@ -55,11 +57,22 @@ def choose_device(name: str) -> tuple[torch.device, torch.dtype]:
     there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if not there.get(device.type, False):
         raise UsageError(f"PyTorch finds no {name} device on this machine", hint="device = cpu works everywhere")
-    wide = device.type != "cuda" or torch.cuda.get_device_capability(device) < (8, 0)
-    return device, torch.float32 if wide else torch.bfloat16
+    return device, choose_products(device, precision) if device.type == "cuda" else torch.float32
 
 
-def load_base(folder: Path, device: torch.device, dtype: torch.dtype) -> Base:
+def choose_products(device: torch.device, precision: Precision) -> torch.dtype:
+    """The precision of the linear layers, which a CPU may be faster in than in that of everything else."""
+    if precision != "auto":
+        return torch.bfloat16 if precision == "bfloat16" else torch.float32
+    if device.type == "cuda":
+        half = torch.cuda.get_device_capability(device) >= (8, 0)
+    else:
+        known = torch.cpu.get_capabilities() if device.type == "cpu" else {}
+        half = bool(known.get("avx512_bf16") or known.get("amx_bf16"))
+    return torch.bfloat16 if half else torch.float32
+
+
+def load_base(folder: Path, device: torch.device, dtype: torch.dtype, products: torch.dtype | None = None) -> Base:
     """The frozen model on the CPU, in evaluation mode (`Base.device` says where it will compute).
 
     Raises ModelError for an architecture that transformers does not know, broken or incomplete weights.
@@ -88,7 +101,7 @@ def load_base(folder: Path, device: torch.device, dtype: torch.dtype) -> Base:
             hint="is it a whole model that writes text?",
         )
     model.requires_grad_(False).eval()
-    base = Base(model, folder, device, dtype, _context_tokens(config))
+    base = Base(model, folder, device, dtype, products or dtype, _context_tokens(config))
     _check_logits(base)
     return base
 

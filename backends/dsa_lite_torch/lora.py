@@ -34,30 +34,23 @@ class LoraModel:
         self.base = base
         self.dropout = options.lora_dropout
         self.dropout_generator: torch.Generator | None = None  # None: no dropout
-        self.enabled = True
+        self.enabled = True  # False: the base alone
         self._peft = _inject(base, source, options)
         base.model.to(base.device)
         self._layers = [_Layer(self, module) for module in base.model.modules() if isinstance(module, LoraLayer)]
         self.parameters: list[nn.Parameter] = [p for layer in self._layers for p in (layer.a, layer.b)]
 
     @contextmanager
-    def disabled(self) -> Iterator[None]:
-        """The base alone."""
-        self.enabled = False
+    def merged(self, *, adapter: bool) -> Iterator[None]:
+        """For many small forward passes: the adapter folded into copies of the weights, or the base alone."""
+        size = sum(layer.weight.numel() * self.base.dtype.itemsize for layer in self._layers)
+        self.enabled = adapter
+        for layer in self._layers if size <= _MERGED_BYTES else []:
+            layer.merge(self.base.dtype)
         try:
             yield
         finally:
             self.enabled = True
-
-    @contextmanager
-    def merged(self) -> Iterator[None]:
-        """The adapter folded into copies of the weights, for many small forward passes; the base stays as it is."""
-        size = sum(layer.weight.numel() * layer.weight.element_size() for layer in self._layers)
-        for layer in self._layers if size <= _MERGED_BYTES else []:
-            layer.merge()
-        try:
-            yield
-        finally:
             for layer in self._layers:
                 layer.effective = None
 
@@ -79,6 +72,7 @@ class _Layer:
 
     def __init__(self, owner: LoraModel, module: Any) -> None:
         inner = module.get_base_layer()
+        inner.weight.data = inner.weight.data.to(owner.base.products)
         # transformers' Conv1D (GPT-2) holds its weight transposed
         self.weight: Tensor = inner.weight if isinstance(inner, nn.Linear) else inner.weight.t()
         self.bias: Tensor | None = inner.bias
@@ -90,22 +84,27 @@ class _Layer:
         module.forward = self.forward
 
     def forward(self, x: Tensor) -> Tensor:
-        owner = self._owner
-        if not owner.enabled:
-            return F.linear(x, self.weight, self.bias)
+        owner, wide = self._owner, x.dtype
         if self.effective is not None:
             return F.linear(x, self.effective, self.bias)
+        x = x.to(self.weight.dtype)
+        if not owner.enabled:
+            return self._with_bias(F.linear(x, self.weight).to(wide))
         dropped = None
         if owner.dropout and owner.dropout_generator is not None:
             keep = torch.empty_like(x).bernoulli_(1 - owner.dropout, generator=owner.dropout_generator)
             dropped = x * keep.div_(1 - owner.dropout)
         y: Tensor = _LoraLinear.apply(x, dropped, self.weight, self.a, self.b, self.scale)  # type: ignore[no-untyped-call]
+        return self._with_bias(y.to(wide))
+
+    def _with_bias(self, y: Tensor) -> Tensor:
         return y if self.bias is None else y + self.bias
 
-    def merge(self) -> None:
+    def merge(self, dtype: torch.dtype) -> None:
+        """Fold the adapter, if it is on, into a copy of the weight."""
         with torch.no_grad():
-            delta = self.b @ self.a
-            self.effective = (self.weight + delta.mul_(self.scale)).to(self.weight.dtype)
+            weight = self.weight.float()
+            self.effective = (weight + (self.b @ self.a) * self.scale if self._owner.enabled else weight).to(dtype)
 
 
 class _LoraLinear(torch.autograd.Function):

@@ -14,7 +14,7 @@ from dsa_lite.errors import ModelError, TrainingError
 from dsa_lite.model_folder import FolderTokenizer, find_folder, fingerprint, stop_ids
 from dsa_lite.student import Batch, Observation, Sampling, StudentOptions, Tokenizer
 from dsa_lite_torch.generation import generate
-from dsa_lite_torch.loading import choose_device, load_base
+from dsa_lite_torch.loading import choose_device, choose_products, load_base
 from dsa_lite_torch.lora import LoraModel
 from dsa_lite_torch.loss import lengths, run_batch
 from dsa_lite_torch.state import AdapterState
@@ -44,11 +44,11 @@ class TorchStudent:
         """See `dsa_lite_torch.open_student`."""
         if options.threads:
             torch.set_num_threads(options.threads)
-        device, dtype = choose_device(options.device)
+        device, dtype = choose_device(options.device, options.precision)
         folder = find_folder(source)
         tokenizer = FolderTokenizer(folder)
         ends = stop_ids(folder, tokenizer)
-        base = load_base(folder, device, dtype)
+        base = load_base(folder, device, dtype, choose_products(device, options.precision))
         rows = base.model.get_input_embeddings().weight.shape[0]
         if tokenizer.size > rows:
             raise ModelError(f"{folder}: the tokenizer has {tokenizer.size} tokens, the model only {rows}")
@@ -75,7 +75,7 @@ class TorchStudent:
     def device(self) -> str:
         """What computes, e.g. "cpu (2 threads, float32)"."""
         base = self._shared.lora.base
-        dtype = str(base.dtype).removeprefix("torch.")
+        dtype = str(base.products).removeprefix("torch.")
         if base.device.type == "cuda":
             return f"{base.device} ({torch.cuda.get_device_name(base.device)}, {dtype})"
         threads = f"{torch.get_num_threads()} threads, " if base.device.type == "cpu" else ""
@@ -127,7 +127,7 @@ class TorchStudent:
             raise ValueError("a prompt has no tokens")
         if longest > self.context_tokens:
             raise ModelError(f"prompt and reply need {longest} tokens, {self.name} takes {self.context_tokens}")
-        with self._bound() as lora, lora.merged() if adapter else lora.disabled():
+        with self._bound() as lora, lora.merged(adapter=adapter):
             budget = self._shared.options.micro_batch_tokens
             return generate(lora.base, prompts, max_tokens, self._shared.ends, budget, sampling)
 

@@ -32,10 +32,10 @@ def encode_prompt(tokenizer: Tokenizer, problem: str) -> list[int]:
     return tokenizer.encode(_prompt(tokenizer, problem))
 
 
-def user_turn(tokenizer: Tokenizer) -> tuple[list[int], int]:
-    """What surrounds a user's words in the model's own chat format: the ids before them, and the first id after."""
+def user_turn(tokenizer: Tokenizer) -> tuple[list[int], list[int]]:
+    """Ids before and after a user's words in the model's own chat format, up to where the answer begins."""
     before, _, after = _prompt(tokenizer, MARK).partition(MARK)
-    return tokenizer.encode(before), tokenizer.encode(after)[0]
+    return tokenizer.encode(before), tokenizer.encode(after)
 
 
 def encode_exercise(tokenizer: Tokenizer, id: str, problem: str, target: str) -> Encoded:

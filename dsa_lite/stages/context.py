@@ -66,7 +66,7 @@ class Context:
             options = StudentOptions(
                 lora_rank=s.lora_rank, lora_alpha=s.lora_alpha, lora_dropout=s.lora_dropout,
                 weight_decay=s.weight_decay, max_grad_norm=s.max_grad_norm,
-                seed=seed_of(self.config.seed, "adapter") % 2**31, device=s.device,
+                seed=seed_of(self.config.seed, "adapter") % 2**31, device=s.device, precision=s.precision,
                 threads=s.threads, micro_batch_tokens=s.micro_batch_tokens,
             )  # fmt: skip
             self._student = open_student(self.job.student.kind, self.job.student.source, options)

@@ -87,7 +87,8 @@ def _write(context: Context, ids: Sequence[str]) -> Iterator[Rehearsed]:
     longest = max(1, min(settings.max_prompt_tokens, room))
     seeds = [seed_of(context.config.seed, f"{STAGE}/{id}") for id in ids]
     drawn = student.generate([start] * len(ids), longest, adapter=False, sampling=Sampling(1.0, seeds))
-    prompts = [student.tokenizer.decode(_up_to(border, part, longest)).strip() for part in drawn]
+    words = [_up_to(border, part, longest) for part in drawn]
+    prompts = [student.tokenizer.decode(part).strip() for part in words]
     asked = [encode_prompt(student.tokenizer, prompt) for prompt in prompts]
     most = max(1, min(settings.max_tokens, student.context_tokens - max(map(len, asked))))
     for id, prompt, reply in zip(ids, prompts, student.generate(asked, most, adapter=False), strict=True):
@@ -95,8 +96,9 @@ def _write(context: Context, ids: Sequence[str]) -> Iterator[Rehearsed]:
         yield Rehearsed(id=id, prompt=prompt, reply=text)
 
 
-def _up_to(border: int, ids: Sequence[int], longest: int) -> Sequence[int]:
-    """The ids before the border; none where the words were cut off."""
-    if border in ids:
-        return ids[: ids.index(border)]
+def _up_to(border: Sequence[int], ids: Sequence[int], longest: int) -> Sequence[int]:
+    """The user's words: the ids before the border, or all where the end token came instead; none if cut off."""
+    for i in range(len(ids) - len(border) + 1):
+        if list(ids[i : i + len(border)]) == list(border):
+            return ids[:i]
     return ids if len(ids) < longest else ()

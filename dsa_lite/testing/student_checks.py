@@ -18,7 +18,7 @@ OpenStudent = Callable[[StudentOptions], Student]
 Example = tuple[Sequence[int], Sequence[int]]  # token ids; the positions that are targets
 Training = Callable[[dict[str, Example]], list[Batch]]  # from the six examples to the batches of one round
 
-_OPTIONS = StudentOptions(lora_rank=4, lora_alpha=8, max_grad_norm=1e9, threads=1, device="cpu")
+_OPTIONS = StudentOptions(precision="float32", lora_rank=4, lora_alpha=8, max_grad_norm=1e9, threads=1, device="cpu")
 _CLOSE = 1e-4  # relative difference that rounding may cause
 _LR = 5e-3
 _TEXTS = (

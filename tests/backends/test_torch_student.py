@@ -23,7 +23,7 @@ from dsa_lite_torch import open_student  # noqa: E402
 # the tests that call PEFT themselves, to compare with it
 peft_warns = pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing:FutureWarning")
 
-OPTIONS = StudentOptions(lora_rank=4, lora_alpha=8, device="cpu", threads=1)
+OPTIONS = StudentOptions(lora_rank=4, lora_alpha=8, device="cpu", threads=1, precision="float32")
 
 
 @pytest.fixture
@@ -245,3 +245,33 @@ def test_closed_student(student: Student) -> None:
     fork.close()
     with pytest.raises(RuntimeError, match="closed"):
         fork.score(make_batch({"a": ([1, 2], [1])}))
+
+
+def test_bfloat16_products_learn_the_same_within_their_rounding(tiny_model_folder: Path) -> None:
+    texts = ("the sum of the digits is 12", "the power rule")
+    losses, greedy = {}, {}
+    for precision in ("float32", "bfloat16"):
+        options = OPTIONS.model_copy(update={"precision": precision})
+        with closing(open_student(str(tiny_model_folder), options)) as student:
+            assert precision in student.device
+            batch = _batch(student, *texts)
+            greedy[precision] = student.generate([batch.ids[0, :3].tolist()], 5, adapter=False)
+            steps = [[o.nll for o in student.step(batch, 1e-2)] for _ in range(20)]
+            losses[precision] = np.array(steps)
+    difference = np.abs(losses["bfloat16"] / losses["float32"] - 1)
+    assert 0 < difference[0].max() < 0.02
+    assert difference.max() < 0.1
+    assert greedy["bfloat16"] == greedy["float32"]
+
+
+def test_an_interrupted_bfloat16_training_goes_on_exactly(tiny_model_folder: Path, tmp_path: Path) -> None:
+    options = OPTIONS.model_copy(update={"precision": "bfloat16"})
+    with closing(open_student(str(tiny_model_folder), options)) as one:
+        batch = _batch(one, "the sum of the digits is 12", "the power rule")
+        for _ in range(3):
+            one.step(batch, 1e-2)
+        one.save_state(tmp_path / "state")
+        expected = [one.step(batch, 1e-2) for _ in range(3)]
+    with closing(open_student(str(tiny_model_folder), options)) as other:
+        other.load_state(tmp_path / "state")
+        assert [other.step(batch, 1e-2) for _ in range(3)] == expected

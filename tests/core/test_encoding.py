@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dsa_lite.core.batching import pack, pack_batch, pad
-from dsa_lite.core.encoding import Encoded, encode_exercise, encode_prompt, encode_text, target_text
+from dsa_lite.core.encoding import Encoded, encode_exercise, encode_prompt, encode_text, target_text, user_turn
 
 CHATML = (
     "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\n' + m['content'] + '<|im_end|>' + '\n' }}{% endfor %}"
@@ -48,6 +48,13 @@ class Letters:
 
     def decode(self, ids: Sequence[int]) -> str:
         return "".join(self.pieces[id] for id in ids if id >= len(self.specials))
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_a_users_turn_is_what_stands_around_the_words(template: str | None) -> None:
+    tokenizer = Letters(template)
+    before, after = user_turn(tokenizer)
+    assert [*before, *tokenizer.encode("2+2?"), *after] == encode_prompt(tokenizer, "2+2?")
 
 
 @pytest.mark.parametrize("template", TEMPLATES)
