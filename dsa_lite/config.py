@@ -1,7 +1,8 @@
 """Every setting of a run, with its unit and default, in one place.
 
 The defaults suit real students of 0.5-8 B parameters. A model folder may carry a `dsa-lite.toml` with what it needs
-instead; the order is: these defaults < the teacher's file < the student's file < the user's file < flags.
+instead; the order is: these defaults < the teacher's file < the student's file < a preset < the user's file < the
+environment < flags.
 """
 
 from __future__ import annotations

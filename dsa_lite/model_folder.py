@@ -104,6 +104,10 @@ class FolderTokenizer:
         """Text without special tokens."""
         return str(self._engine.decode([int(i) for i in ids], skip_special_tokens=True))
 
+    def spell(self, ids: Sequence[int]) -> str:
+        """Text with special tokens as they are written."""
+        return str(self._engine.decode([int(i) for i in ids], skip_special_tokens=False))
+
     def _end_token(self, folder: Path) -> int:
         text = self.special_tokens.get("eos_token")
         number = self._engine.token_to_id(text) if text else None
@@ -134,6 +138,15 @@ def end_ids(folder: Path) -> list[int]:
             if isinstance(number, int) and number not in found:
                 found.append(number)
     return found
+
+
+def context_tokens(folder: Path) -> int:
+    """The longest sequence a model takes, as config.json says; without a word there, none is too long."""
+    config = read_json(folder / "config.json")
+    text = config.get("text_config")
+    settings = {**config, **(text if isinstance(text, dict) else {})}
+    found = settings.get("max_position_embeddings") or settings.get("n_positions")
+    return found if isinstance(found, int) and found > 0 else 1 << 30
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -14,6 +14,7 @@ Precision = Literal["auto", "float32", "bfloat16"]
 Split = Literal["eval", "transfer", "general"]
 Difficulty = Literal["easy", "medium", "hard"]
 
+REGIONS: tuple[Region, ...] = get_args(Region)
 #: Reason of the one rejection that concerns the student, not the item.
 TOO_LONG = "too long"
 

@@ -6,9 +6,11 @@ A teacher backend is a package with an `open_teacher(source, options)` callable 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal, Protocol, runtime_checkable
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from dsa_lite.records import Message, Record
@@ -81,3 +83,36 @@ class Teacher(Protocol):
     def __enter__(self) -> Teacher: ...
 
     def __exit__(self, *exc: object) -> None: ...
+
+
+class Score(Record):
+    """How surprising a reply is to a model: `nll` summed over its `tokens`, in nats; nll / tokens is the mean."""
+
+    nll: float = Field(ge=0)
+    tokens: int = Field(ge=0)
+
+
+@runtime_checkable
+class Embeds(Protocol):
+    """A teacher that also turns texts into vectors. Ask with `isinstance(teacher, Embeds)`."""
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """(N, D), row i for text i, of length 1, so that the product of two rows is their cosine.
+
+        Rows are pooled as the model says, else the mean over the text's tokens. A row depends on its text, and on the
+        other texts through rounding alone. (0, 0) for no texts. Raises TeacherError naming a text that does not fit.
+        """
+        ...
+
+
+@runtime_checkable
+class Scores(Protocol):
+    """A teacher that also says how likely given replies are to it. Ask with `isinstance(teacher, Scores)`."""
+
+    def score(self, items: Sequence[tuple[Sequence[Message], str]]) -> list[Score]:
+        """For each (messages, reply) the surprise at the reply's own tokens, each given all before it; in their order.
+
+        The messages are put into the chat template as for writing; the end of the turn is not scored. A score depends
+        on its item alone. An empty reply has 0 tokens and nll 0. Raises TeacherError naming an item that does not fit.
+        """
+        ...

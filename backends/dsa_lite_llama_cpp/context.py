@@ -18,6 +18,8 @@ import numpy.typing as npt
 from dsa_lite_llama_cpp.model import Model
 
 _CHUNK = 512
+#: Rows scored at once: for each, llama.cpp keeps as many numbers as the vocabulary has tokens.
+_SCORED = 64
 
 
 class DecodeFailed(Exception):
@@ -31,30 +33,50 @@ class Context:
     def __init__(self, model: Model, *, slots: int, spares: int, tokens: int, threads: int) -> None:
         """`tokens`: capacity of each sequence. Raises RuntimeError when it does not fit into memory."""
         self._model = model
-        self.slots = slots
+        self.slots, self.spares = slots, spares
         sequences = slots + spares
+        refusal = RuntimeError(f"no memory for {sequences} sequences of {tokens} tokens")
+        if tokens * sequences >= 1 << 32:  # more than llama.cpp can count
+            raise refusal
         params = C.llama_context_default_params()
         params.n_ctx = tokens * sequences
         params.n_batch = params.n_ubatch = max(_CHUNK, slots)
         params.n_seq_max = sequences
+        params.n_outputs_max = max(_SCORED, sequences)
         params.n_threads = params.n_threads_batch = threads
         params.kv_unified = False
         params.no_perf = True
         self.pointer: Any = C.llama_init_from_model(model.pointer, params)
         if not self.pointer:
-            raise RuntimeError(f"no memory for {sequences} sequences of {tokens} tokens")
+            raise refusal
         self.tokens = int(C.llama_n_ctx_seq(self.pointer))
         self._memory: Any = C.llama_get_memory(self.pointer)
-        self._rows = _Rows(max(_CHUNK, slots))
+        self._rows = Rows(max(_CHUNK, slots))
         self.widths = self._equal_widths()
 
     def prefill(self, sequence: int, tokens: Sequence[int], start: int) -> int:
         """Append `tokens` at position `start`; returns the row whose logits come after the last of them."""
+        piece: Sequence[int] = ()
         for at in range(0, len(tokens), _CHUNK):
             piece = tokens[at : at + _CHUNK]
             self._rows.one_sequence(sequence, piece, start + at)
             self._decode(self._rows)
         return len(piece) - 1
+
+    def nll(self, sequence: int, row: int, tokens: Sequence[int], start: int) -> float:
+        """-log p of `tokens` at position `start`, in nats, summed; `row` of the last decode has the first's logits."""
+        found = self._surprise(row, tokens[0])
+        for at in range(0, len(tokens) - 1, _SCORED):
+            piece = tokens[at : min(at + _SCORED, len(tokens) - 1)]
+            self._rows.one_sequence(sequence, piece, start + at, every=True)
+            self._decode(self._rows)
+            found += sum(self._surprise(i, tokens[at + i + 1]) for i in range(len(piece)))
+        return found
+
+    def _surprise(self, row: int, token: int) -> float:
+        logits = self.logits(row).astype(np.float64)
+        top = logits.max()
+        return max(0.0, float(np.log(np.exp(logits - top).sum()) + top - logits[token]))
 
     def step(self, tokens: Sequence[int], positions: Sequence[int]) -> None:
         """One token for each of sequences 0..len-1; afterwards row i has the logits of sequence i."""
@@ -76,7 +98,7 @@ class Context:
     def close(self) -> None:
         C.llama_free(self.pointer)
 
-    def _decode(self, rows: _Rows) -> None:
+    def _decode(self, rows: Rows) -> None:
         code = C.llama_decode(self.pointer, rows.batch)
         if code != 0:
             raise DecodeFailed(f"llama_decode returned {code}")
@@ -98,7 +120,7 @@ class Context:
         return found
 
 
-class _Rows:
+class Rows:
     """A llama_batch over arrays of our own, filled by slices."""
 
     def __init__(self, size: int) -> None:
@@ -122,14 +144,27 @@ class _Rows:
     def _pointer(array: npt.NDArray[Any], kind: Any) -> Any:
         return ctypes.cast(array.ctypes.data, ctypes.POINTER(kind))
 
-    def one_sequence(self, sequence: int, tokens: Sequence[int], start: int) -> None:
+    def one_sequence(self, sequence: int, tokens: Sequence[int], start: int, *, every: bool = False) -> None:
+        """`every`: logits of every row, not of the last alone."""
         count = len(tokens)
         self._token[:count] = tokens
         self._position[:count] = self._range[:count] + start
         self._sequence[:count] = sequence
-        self._flag[:count] = 0
+        self._flag[:count] = every
         self._flag[count - 1] = 1
         self.batch.n_tokens = count
+
+    def sequences(self, texts: Sequence[Sequence[int]]) -> None:
+        """Whole texts from position 0 on, in sequences 0..len-1, every row flagged."""
+        at = 0
+        for sequence, tokens in enumerate(texts):
+            end = at + len(tokens)
+            self._token[at:end] = tokens
+            self._position[at:end] = self._range[: len(tokens)]
+            self._sequence[at:end] = sequence
+            at = end
+        self._flag[:at] = 1
+        self.batch.n_tokens = at
 
     def one_each(self, tokens: Sequence[int], positions: Sequence[int]) -> None:
         count = len(tokens)

@@ -10,8 +10,9 @@ from typing import Any
 from dsa_lite.errors import ModelError, TeacherError
 from dsa_lite_llama_cpp.process import ChildDied, ChildProcess
 
-_DEATHS_IN_A_ROW = 5
-_DEATHS_PER_REQUEST = 2
+#: The first death strikes a crowd, after which each suspect goes alone: two more, and it is no accident.
+_DEATHS_PER_REQUEST = 3
+_DEATHS_IN_A_ROW = 8
 
 
 @dataclass
@@ -103,7 +104,7 @@ class Conversation:
         self.slots = int(first["slots"])
 
     def _send_waiting(self) -> None:
-        """Send what waits. What ran when the child died goes alone, so that only a deadly request dies twice."""
+        """Send what waits. What ran when the child died goes alone, so that only a deadly request dies again."""
         if any(self._open[t].deaths for t in self._sent):
             return
         suspect = next((t for t in self._waiting if self._open[t].deaths), None)

@@ -3,38 +3,34 @@
 from __future__ import annotations
 
 import time
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from dsa_lite_llama_cpp.context import Context
+from dsa_lite_llama_cpp.embedding import Embedder
+from dsa_lite_llama_cpp.flight import Flight
 from dsa_lite_llama_cpp.grammar import BadSchema, Grammars
-from dsa_lite_llama_cpp.memory import free_bytes
 from dsa_lite_llama_cpp.model import Model
+from dsa_lite_llama_cpp.prefixes import Prefixes, split
 from dsa_lite_llama_cpp.sampling import NothingAllowed, Sampler
-
-#: More gained nothing in tokens per second on a CPU and costs memory.
-DEFAULT_SLOTS = 16
-#: llama.cpp's limit on sequences, less the spares.
-MOST_SLOTS = 248
-_SPARES = 2
-_WORTH_SHARING = 32
-_ROUND = 256
+from dsa_lite_llama_cpp.sizing import Sizing
 
 
 @dataclass
 class _Job:
     ask: dict[str, Any]
     tokens: tuple[int, ...]
-    split: int
+    reply: tuple[int, ...]  # to be scored, not written; () in all others
+    split: int = 0
     sampler: Sampler | None = None
     written: list[int] = field(default_factory=list)
     started: float = 0.0
 
     @property
     def need(self) -> int:
-        return len(self.tokens) + int(self.ask["max_tokens"])
+        return len(self.tokens) + (len(self.reply) if "reply" in self.ask else int(self.ask["max_tokens"]))
 
     @property
     def position(self) -> int:
@@ -51,84 +47,102 @@ class Engine:
         self._model = model
         self._threads = threads
         self._say = say
-        self._fixed = min(options["context_tokens"], model.trained_context)
-        self.slots = min(options["in_flight"] or DEFAULT_SLOTS, MOST_SLOTS)
-        self._chosen = bool(options["in_flight"])
+        on_gpu = model.on_gpu(options["gpu_layers"])
+        # On a CPU the time this thread worked: waiting for other programs is no measure of a step.
+        self._clock = time.perf_counter if on_gpu else time.thread_time
+        self._sizing = Sizing(model, options, on_gpu=on_gpu)
+        self._embedder = Embedder(model, threads, self._sizing.longest, say)
         self._grammars = Grammars(model.vocab)
         self._waiting: deque[_Job] = deque()
         self._jobs: list[_Job | None] = []
         self._context: Context | None = None
-        self._prefixes: OrderedDict[tuple[int, ...], int] = OrderedDict()
+
+    @property
+    def slots(self) -> int:
+        """Requests that may at most be written at a time."""
+        return self._sizing.slots
+
+    @property
+    def busy(self) -> int:
+        """Requests being written."""
+        return sum(job is not None for job in self._jobs)
 
     @property
     def idle(self) -> bool:
-        return not self._waiting and not any(self._jobs)
+        return not self._waiting and not self.busy and self._embedder.idle
 
     def ask(self, ask: dict[str, Any]) -> None:
         """Queue a request; one that cannot be served is answered at once."""
+        if "embed" in ask:
+            self._embedder.ask(ask)
+            return
         tokens = self._model.tokens(ask["prompt"])
-        limit = self._fixed or self._model.trained_context
+        job = _Job(ask, tokens, self._model.reply_tokens(ask["reply"]) if "reply" in ask else ())
         if not tokens:
-            self._answer(_Job(ask, tokens, 0), "error", "the prompt is empty")
-        elif len(tokens) + ask["max_tokens"] > limit:
-            reason = (
-                f"prompt of {len(tokens)} tokens + {ask['max_tokens']} to write exceed the model's context of {limit}"
-            )
-            self._answer(_Job(ask, tokens, 0), "error", reason)
+            self._answer(job, "error", "the prompt is empty")
+        elif refusal := self._sizing.refusal(len(tokens), job.need - len(tokens)):
+            self._answer(job, "error", refusal)
+        elif "reply" in ask and not job.reply:
+            self._answer(job, "stop")
         else:
-            self._waiting.append(_Job(ask, tokens, self._split(ask["shared"], tokens)))
+            start = self._model.start_tokens(ask["shared"]) if ask["shared"] else ()
+            job.split = split(start, tokens)
+            self._waiting.append(job)
 
     def cancel(self, tickets: list[int]) -> None:
         gone = set(tickets)
+        self._embedder.cancel(gone)
         self._waiting = deque(j for j in self._waiting if j.ask["ticket"] not in gone)
         for slot, job in enumerate(self._jobs):
             if job and job.ask["ticket"] in gone:
                 self._free(slot)
 
     def turn(self) -> None:
-        """Give free sequences their next request, then write one token for each."""
+        """Give free sequences their next request, then write one token for each; embed some texts."""
         self._admit()
-        if any(self._jobs):
+        if self.busy:
             self._step()
-
-    def _split(self, shared: str, tokens: tuple[int, ...]) -> int:
-        """Tokens of the part worth keeping for other requests; 0: none. Follows from the request alone."""
-        start = self._model.start_tokens(shared) if shared else ()
-        count = next(
-            (i for i, (a, b) in enumerate(zip(start, tokens, strict=False)) if a != b), min(len(start), len(tokens))
-        )
-        count = min(count, len(tokens) - 1)
-        return count if count >= _WORTH_SHARING else 0
+        self._embedder.turn()
 
     def _admit(self) -> None:
         while self._waiting:
             if self._context is None or self._waiting[0].need > self._context.tokens:
-                if any(self._jobs):
+                if self.busy:
                     return  # they finish first, then the context grows
                 self._grow()
-            slot = next((i for i, job in enumerate(self._jobs) if job is None), None)
-            if slot is None:
+            elif self.busy >= self._flight.limit:
                 return
-            self._start(slot, self._waiting.popleft())
+            else:
+                job = self._waiting.popleft()
+                self._start(self._jobs.index(None), job)
+                if job.reply:
+                    return  # those that write go on in between
 
     def _grow(self) -> None:
-        """A new context for the longest waiting request, and half as much again as the last one had."""
-        size = self._fixed or max(job.need for job in self._waiting)
-        if self._context is not None:
-            size = min(max(size, self._context.tokens * 3 // 2), self._model.trained_context)
+        """A new context for the longest waiting request; without one where even that has no memory."""
+        last = self._context.tokens if self._context else 0
+        if self._context:
             self._context.close()
             self._context = None
-        size = -(-size // _ROUND) * _ROUND
-        per_sequence = size * self._model.kv_bytes_per_token
-        while not self._chosen and self.slots > 1 and (self.slots + _SPARES) * per_sequence > free_bytes() // 2:
-            self.slots //= 2
-        self._context = Context(self._model, slots=self.slots, spares=_SPARES, tokens=size, threads=self._threads)
-        self._jobs = [None] * self.slots
-        self._prefixes.clear()
+        need = max(job.need for job in self._waiting)
+        try:
+            self._context = self._sizing.context(need, last, self._threads)
+        except RuntimeError as error:
+            refused = [job for job in self._waiting if job.need == need]
+            self._waiting = deque(job for job in self._waiting if job.need < need)
+            for job in refused:
+                self._answer(job, "error", str(error))
+            return
+        self._jobs = [None] * self._context.slots
+        self._prefixes = Prefixes(self._context)
+        self._flight = Flight(self._context.widths, fixed=self._sizing.chosen)
 
     def _start(self, slot: int, job: _Job) -> None:
         ask, job.started = job.ask, time.perf_counter()
         self._say({"kind": "started", "ticket": ask["ticket"]})
+        if job.reply:
+            self._score(slot, job)
+            return
         try:
             grammar = self._grammars.sampler(ask["schema"]) if ask["schema"] is not None else None
         except BadSchema as error:
@@ -137,30 +151,17 @@ class Engine:
         settings = {name: ask[name] for name in ("temperature", "top_p", "seed")}
         job.sampler = Sampler(self._model, grammar=grammar, **settings)
         self._jobs[slot] = job
-        self._pick(slot, job, self._prefill(slot, job))
+        self._pick(slot, job, self._prefixes.prefill(slot, job.tokens, job.split))
 
-    def _prefill(self, slot: int, job: _Job) -> int:
+    def _score(self, slot: int, job: _Job) -> None:
         assert self._context is not None
-        if not job.split:
-            self._context.clear(slot)
-            return self._context.prefill(slot, job.tokens, 0)
-        self._context.copy(self._prefix(job.tokens[: job.split]), slot)
-        return self._context.prefill(slot, job.tokens[job.split :], job.split)
-
-    def _prefix(self, tokens: tuple[int, ...]) -> int:
-        """The spare sequence that holds exactly `tokens`."""
-        assert self._context is not None
-        if tokens not in self._prefixes:
-            full = len(self._prefixes) == _SPARES
-            spare = self._prefixes.popitem(last=False)[1] if full else self.slots + len(self._prefixes)
-            self._context.clear(spare)
-            self._context.prefill(spare, tokens, 0)
-            self._prefixes[tokens] = spare
-        self._prefixes.move_to_end(tokens)
-        return self._prefixes[tokens]
+        row = self._prefixes.prefill(slot, job.tokens, job.split)
+        nll = self._context.nll(slot, row, job.reply, len(job.tokens))
+        self._answer(job, "stop", nll=nll)
 
     def _step(self) -> None:
         assert self._context is not None
+        begun, writing = self._clock(), self.busy
         width = self._narrow()
         tokens, positions = [0] * width, [0] * width
         for slot, job in enumerate(self._jobs[:width]):
@@ -172,6 +173,7 @@ class Engine:
         for slot, job in enumerate(self._jobs[:width]):
             if job:
                 self._pick(slot, job, slot)
+        self._flight.stepped(writing, self._clock() - begun)
 
     def _narrow(self) -> int:
         """The smallest width for the requests that write; moves the highest down where that saves rows."""
@@ -209,14 +211,17 @@ class Engine:
             job.sampler.close()
         self._jobs[slot] = None
 
-    def _answer(self, job: _Job, finish: str, error: str = "") -> None:
+    def _answer(self, job: _Job, finish: str, error: str = "", *, nll: float = 0.0) -> None:
         text = b"".join(map(self._model.piece, job.written)).decode("utf-8", errors="replace")
-        reply = {
+        reply: dict[str, Any] = {
             "finish": finish,
             "error": error,
             "text": text,
             "tokens_in": len(job.tokens),
             "tokens_out": len(job.written),
+            "seconds": time.perf_counter() - job.started if job.started else 0.0,
+            "in_flight": self._flight.limit if self._context else 0,
         }
-        seconds = time.perf_counter() - job.started if job.started else 0.0
-        self._say({"kind": "reply", "ticket": job.ask["ticket"], "seconds": seconds, **reply})
+        if "reply" in job.ask:
+            reply |= {"nll": nll, "tokens": len(job.reply)}
+        self._say({"kind": "reply", "ticket": job.ask["ticket"], **reply})

@@ -37,24 +37,58 @@ class Model:
         """Token ids of a rendered prompt, special tokens parsed, begun with BOS once where the model wants it."""
         return self._tokenise(text)
 
+    def text_tokens(self, text: str) -> tuple[int, ...]:
+        """Token ids of a text that is no prompt, begun and ended as the model wants; control tokens' names are text."""
+        return self._ids(text, special=False, whole=True)
+
+    def reply_tokens(self, text: str) -> tuple[int, ...]:
+        """Token ids of a text that follows a prompt: no BOS, control tokens' names are text."""
+        return self._ids(text, special=False)
+
+    def on_gpu(self, layers: int) -> bool:
+        """Whether any of so many layers asked for on the GPU can be there with this build of llama.cpp."""
+        return layers != 0 and bool(C.llama_supports_gpu_offload())
+
+    @property
+    def weights_bytes(self) -> int:
+        return int(C.llama_model_size(self.pointer))
+
+    @property
+    def pools(self) -> bool:
+        """Whether the file says how token vectors become one text's vector."""
+        return self._number("pooling_type") > 0
+
     @property
     def kv_bytes_per_token(self) -> int:
         """Bytes of the 16-bit key-value cache for one token of one sequence; an upper estimate."""
-        heads = max(1, C.llama_model_n_head(self.pointer))
-        per_head = C.llama_model_n_embd(self.pointer) // heads
-        cells = C.llama_model_n_layer(self.pointer) * max(1, C.llama_model_n_head_kv(self.pointer)) * per_head
-        return int(2 * 2 * cells)
+        per_head = C.llama_model_n_embd(self.pointer) // max(1, C.llama_model_n_head(self.pointer))
+        widths = [self._number(f"attention.{name}_length") or per_head for name in ("key", "value")]
+        heads = C.llama_model_n_layer(self.pointer) * max(1, C.llama_model_n_head_kv(self.pointer))
+        return int(2 * heads * sum(widths))
+
+    def _number(self, name: str) -> int:
+        """A hyper-parameter from the file's header; 0 where it has none."""
+        text = self._meta(f"{self._meta('general.architecture')}.{name}")
+        return int(text) if text.isdecimal() else 0
+
+    def _meta(self, key: str) -> str:
+        buffer = ctypes.create_string_buffer(256)
+        count = C.llama_model_meta_val_str(self.pointer, key.encode(), buffer, len(buffer))
+        return buffer.value.decode(errors="replace") if count >= 0 else ""
 
     def _tokenise(self, text: str) -> tuple[int, ...]:
+        # As a whole text it would also get an end token from some models.
+        tokens = self._ids(text, special=True)
+        return tokens if not self._adds_bos or tokens[:1] == (self._bos,) else (self._bos, *tokens)
+
+    def _ids(self, text: str, *, special: bool, whole: bool = False) -> tuple[int, ...]:
         data = text.encode()
         size = len(data) + 8
         buffer = (C.llama_token * size)()
-        # add_special would also append an end token for some models, so BOS is put here.
-        count = C.llama_tokenize(self.vocab, data, len(data), buffer, size, False, True)
+        count = C.llama_tokenize(self.vocab, data, len(data), buffer, size, whole, special)
         if count < 0:
             raise RuntimeError(f"the tokeniser fails with code {count}")
-        tokens = tuple(buffer[:count])
-        return tokens if not self._adds_bos or tokens[:1] == (self._bos,) else (self._bos, *tokens)
+        return tuple(buffer[:count])
 
     def _piece(self, token: int) -> bytes:
         size = 64

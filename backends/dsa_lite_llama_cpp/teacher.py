@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+import base64
 import importlib.util
 import itertools
 import json
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from dsa_lite.errors import MissingExtra, ModelError, TeacherError
 from dsa_lite.records import Message
-from dsa_lite.teacher import Reply, Request, TeacherOptions
+from dsa_lite.teacher import Reply, Request, Score, TeacherOptions
 from dsa_lite_llama_cpp.conversation import Conversation
 from dsa_lite_llama_cpp.gguf_file import read_gguf
 from dsa_lite_llama_cpp.prompts import Prompter, without_thinking
 
+K = TypeVar("K")
+
 
 class LlamaCppTeacher:
-    """Writes with a GGUF model on llama.cpp, many requests in flight.
+    """Writes, embeds and scores with a GGUF model on llama.cpp, many requests in flight.
 
-    On a CPU a reply depends on its request, the model, the number of threads and of sequences, on nothing else.
-    `Reply.tokens_out` counts every token written, the end-of-turn token included; `Reply.seconds` runs from the
-    moment the request got a sequence to its end.
+    How many is found by trying; `TeacherOptions.in_flight` sets it. On a CPU a reply depends on its request, the
+    model, the number of threads and of sequences, on nothing else. `Reply.tokens_out` counts every token written, the
+    end-of-turn token included; `Reply.seconds` runs from the moment the request got a sequence to its end.
     """
 
     def __init__(self, source: str, options: TeacherOptions) -> None:
@@ -39,6 +46,7 @@ class LlamaCppTeacher:
         self._settings = {"path": str(file.path.resolve()), **options.model_dump()}
         self._conversation: Conversation | None = None
         self._closed = False
+        self._in_flight = 0
 
     @property
     def name(self) -> str:
@@ -64,6 +72,16 @@ class LlamaCppTeacher:
         return self._write(iter(requests))
 
     def _write(self, source: Iterator[Request]) -> Iterator[Reply]:
+        payloads = ((request, self._payload(request)) for request in source)
+        with closing(self._converse(payloads)) as replies:
+            for request, message in replies:
+                self._in_flight = message.get("in_flight") or self._in_flight
+                yield _reply(request, message)
+
+    def _converse(
+        self, source: Iterator[tuple[K, dict[str, Any] | str]]
+    ) -> Generator[tuple[K, dict[str, Any]], None, None]:
+        """The child's reply to each payload, as they come; where a payload is a text, it is why there can be none."""
         if self._closed:
             raise TeacherError("the teacher is closed", hint="open it again")
         first = next(source, None)
@@ -73,39 +91,67 @@ class LlamaCppTeacher:
         if self._conversation is None:
             self._conversation = Conversation(self._settings)
         talk = self._conversation
-        mine: dict[int, Request] = {}
+        mine: dict[int, K] = {}
         try:
             while True:
                 # Twice the slots: a free sequence always finds a request waiting.
-                while len(mine) < 2 * talk.slots and (request := next(source, None)) is not None:
-                    try:
-                        payload = self._payload(request)
-                    except ModelError as error:
-                        yield Reply(
-                            id=request.id,
-                            text="",
-                            finish="error",
-                            tokens_in=0,
-                            tokens_out=0,
-                            seconds=0,
-                            error=error.message,
-                        )
-                        continue
-                    mine[talk.ask(payload)] = request
+                while len(mine) < 2 * talk.slots and (item := next(source, None)) is not None:
+                    key, payload = item
+                    if isinstance(payload, str):
+                        yield key, {"finish": "error", "error": payload}
+                    else:
+                        mine[talk.ask(payload)] = key
                 if not mine:
                     return
                 ticket, message = talk.reply(mine)
-                yield _reply(mine.pop(ticket), message)
+                yield mine.pop(ticket), message
         finally:
             talk.abandon(mine)
 
-    def _payload(self, request: Request) -> dict[str, Any]:
-        if not request.messages:
-            raise ModelError("a request needs at least one message")
-        prompt, shared = self._prompter.prompt(request.messages)
+    def _payload(self, request: Request) -> dict[str, Any] | str:
+        prompt = self._prompt(request.messages)
         schema = None if request.json_schema is None else json.dumps(request.json_schema)
         settings = request.model_dump(include={"max_tokens", "temperature", "top_p", "seed"})
-        return {**settings, "prompt": prompt, "shared": shared, "schema": schema}
+        return prompt if isinstance(prompt, str) else {**settings, **prompt, "schema": schema}
+
+    def _prompt(self, messages: Sequence[Message]) -> dict[str, Any] | str:
+        """The prompt and its shareable start, or what is wrong with the messages."""
+        if not messages:
+            return "a request needs at least one message"
+        try:
+            prompt, shared = self._prompter.prompt(tuple(messages))
+        except ModelError as error:
+            return error.message
+        return {"prompt": prompt, "shared": shared}
+
+    @property
+    def in_flight(self) -> int:
+        """Requests written at a time, as found best so far; 0 before the first reply."""
+        return self._in_flight
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """See `dsa_lite.teacher.Embeds`."""
+        rows: dict[int, NDArray[np.float32]] = {}
+        asked: Iterator[tuple[int, dict[str, Any] | str]] = ((i, {"embed": text}) for i, text in enumerate(texts))
+        with closing(self._converse(asked)) as replies:
+            for i, message in replies:
+                rows[i] = np.frombuffer(base64.b64decode(_sound(message, f"text {i}")["vector"]), "<f4")
+        if not rows:
+            return np.zeros((0, 0), np.float32)
+        found = np.stack([rows[i] for i in range(len(texts))]).astype(np.float32)
+        found /= np.maximum(np.linalg.norm(found, axis=1, keepdims=True), np.finfo(np.float32).tiny)
+        return found
+
+    def score(self, items: Sequence[tuple[Sequence[Message], str]]) -> list[Score]:
+        """See `dsa_lite.teacher.Scores`."""
+        prompts = ((i, self._prompt(messages), reply) for i, (messages, reply) in enumerate(items))
+        asked = ((i, prompt if isinstance(prompt, str) else {**prompt, "reply": reply}) for i, prompt, reply in prompts)
+        found: dict[int, Score] = {}
+        with closing(self._converse(asked)) as replies:
+            for i, message in replies:
+                sound = _sound(message, f"item {i}")
+                found[i] = Score(nll=sound["nll"], tokens=sound["tokens"])
+        return [found[i] for i in range(len(items))]
 
     def close(self) -> None:
         """End the child process; safe to call twice."""
@@ -132,3 +178,11 @@ def _reply(request: Request, message: dict[str, Any]) -> Reply:
         seconds=message.get("seconds", 0.0),
         error=message.get("error", ""),
     )
+
+
+def _sound(message: dict[str, Any], what: str) -> dict[str, Any]:
+    if message.get("error"):
+        raise TeacherError(
+            f"{what} (counted from 0) cannot be used: {message['error']}", hint="leave it out or shorten it"
+        )
+    return message

@@ -12,7 +12,7 @@ from dsa_lite.student import StudentOptions
 
 
 def answer_merged(base: str, out: Path, prompts: Sequence[str], max_tokens: int) -> list[str]:
-    """Greedy replies of a merged folder to rendered prompts, in their order. Raises ModelError when it does not load."""
+    """Greedy replies of a merged folder to rendered prompts, in their order. Raises ModelError if it is broken."""
     _need_torch()
     from dsa_lite_torch.student import TorchStudent
 

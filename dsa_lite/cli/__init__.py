@@ -12,11 +12,19 @@ from typing import TextIO
 import click
 
 from dsa_lite import __version__
+from dsa_lite.cli.chat import ask_command, chat_command
 from dsa_lite.cli.config import config_group
+from dsa_lite.cli.data import data_group
 from dsa_lite.cli.doctor import doctor_command
+from dsa_lite.cli.export import export_command
 from dsa_lite.cli.failure import GuardedGroup
+from dsa_lite.cli.graph import graph_command
 from dsa_lite.cli.map import map_command
+from dsa_lite.cli.models import models_command
+from dsa_lite.cli.new import new_command
+from dsa_lite.cli.report import report_command
 from dsa_lite.cli.run import run_command
+from dsa_lite.cli.runs import runs_group
 from dsa_lite.cli.show import show_command
 from dsa_lite.cli.skills import skills_command
 
@@ -55,7 +63,23 @@ def cli() -> None:
     """
 
 
-for _command in (run_command, show_command, map_command, skills_command, doctor_command, config_group):
+for _command in (
+    run_command,
+    new_command,
+    show_command,
+    map_command,
+    graph_command,
+    report_command,
+    data_group,
+    ask_command,
+    chat_command,
+    export_command,
+    skills_command,
+    models_command,
+    runs_group,
+    doctor_command,
+    config_group,
+):
     cli.add_command(_command)
 
 

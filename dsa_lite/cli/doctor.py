@@ -1,4 +1,4 @@
-"""`dsa-lite doctor`: what this machine has, what is missing, and what really computes."""
+"""`dsa-lite doctor`: what this machine has, what is missing, what really computes, and the line that helps."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import platform
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -22,9 +23,20 @@ EXTRAS = {
     "torch": ("torch", "transformers", "peft", "safetensors"),
     "mlx": ("mlx", "mlx-lm", "safetensors", "tokenizers"),
     "openai": ("openai", "jsonschema"),
+    "export": ("gguf", "sentencepiece", "tokenizers"),
 }
 #: What the bundled job needs; the other extras are a matter of taste.
 NEEDED = ("llama-cpp", "torch")
+#: Kept away from the network by `run` unless the user set these to something else.
+OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
+_YES = {"1", "ON", "YES", "TRUE"}
+#: Below this much memory or disk, bytes, one is told.
+_LITTLE = 2e9
+_COMPILER_LINES = {
+    "Darwin": "xcode-select --install",
+    "Linux": "sudo apt install build-essential (Debian, Ubuntu), sudo dnf install gcc-c++ make (Fedora)",
+    "Windows": "winget install Microsoft.VisualStudio.2022.BuildTools",
+}
 #: Asked in a process of their own: a native library that does not suit the machine kills only that.
 _TORCH = """
 import json, torch
@@ -53,7 +65,10 @@ print(json.dumps("GPU, as many layers as fit" if gpu else "cpu (llama.cpp built 
 @debug_option
 @click.pass_context
 def doctor_command(context: click.Context, as_json: bool) -> None:
-    """Check this machine: Python, memory, disk, backends, devices, bundled models."""
+    """Check this machine: Python, memory, disk, compiler, GPU, backends, bundled models, and whether it stays offline.
+
+    What is missing comes with the line that puts it right.
+    """
     found = diagnosis()
     if as_json:
         from dsa_lite.cli.text import one_json
@@ -66,50 +81,86 @@ def doctor_command(context: click.Context, as_json: bool) -> None:
 
 
 def diagnosis() -> dict[str, Any]:
-    """Everything doctor knows, as JSON-ready values. Sizes in bytes."""
+    """Everything doctor knows, as JSON-ready values. Sizes in bytes.
+
+    `problems`: what a run with the defaults needs; `advice`: what would help. Both end with the line that does it.
+    """
+    from dsa_lite.io import machine
+
     extras = {extra: {p: _version(p) for p in packages} for extra, packages in EXTRAS.items()}
     installed = {extra for extra, versions in extras.items() if all(versions.values())}
-    devices = {
-        "student": _probe(_TORCH) if "torch" in installed else {"missing": "no torch"},
-        "teacher": _probe(_LLAMA_CPP) if "llama-cpp" in installed else {"missing": "no llama.cpp"},
-    }
-    models = {role: _bundled(role) for role in ("teacher", "student")}
-    problems = [f"not installed: pip install 'dsa-lite[{extra}]'" for extra in NEEDED if extra not in installed]
-    problems += [
-        f"the {role}'s library does not work here: {d['error']}" for role, d in devices.items() if "error" in d
-    ]
-    problems += [f"bundled {role} model: {m['error']}" for role, m in models.items() if "error" in m]
-    return {
+    found: dict[str, Any] = {
         "python": {"version": platform.python_version(), "executable": sys.executable},
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
-        "cores": _cores(),
-        "memory": _memory(),
-        "disk": {"free": shutil.disk_usage(Path.cwd()).free, "folder": str(Path.cwd())},
-        "compiler": next((c for c in ("c++", "g++", "clang++") if shutil.which(c)), None),
+        "cores": machine.cores(),
+        "memory": machine.memory(),
+        "disk": {"free": machine.free_disk(Path.cwd()), "folder": str(Path.cwd())},
+        "compiler": next((c for c in ("c++", "g++", "clang++", "cl") if shutil.which(c)), None),
+        "gpus": _nvidia_gpus(),
         "extras": extras,
-        "devices": devices,
-        "bundled_models": models,
+        "devices": {
+            "student": _probe(_TORCH) if "torch" in installed else {"missing": "no torch"},
+            "teacher": _probe(_LLAMA_CPP) if "llama-cpp" in installed else {"missing": "no llama.cpp"},
+        },
+        "bundled_models": {role: _bundled(role) for role in ("teacher", "student")},
         "network": "not used",
-        "problems": problems,
+        "looked_up": [f"{name}={os.environ[name]}" for name in OFFLINE if _allows_look_ups(name)],
     }
+    return {**found, "problems": list(_problems(found, installed)), "advice": list(_advice(found, installed))}
 
 
-def _cores() -> int:
-    """Cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def _problems(found: Mapping[str, Any], installed: set[str]) -> Iterator[str]:
+    if "llama-cpp" not in installed and found["compiler"] is None:
+        line = _COMPILER_LINES.get(platform.system(), "install one")
+        yield f"no C++ compiler, which installing llama.cpp needs: {line}"
+    yield from (f"not installed: pip install 'dsa-lite[{extra}]'" for extra in NEEDED if extra not in installed)
+    for role, device in found["devices"].items():
+        if "error" in device:
+            packages = " ".join(EXTRAS["torch" if role == "student" else "llama-cpp"][:1])
+            fix = f"pip install --force-reinstall --no-cache-dir {packages}"
+            yield f"the {role}'s library does not work here: {device['error']}: {fix}"
+    yield from (f"bundled {role} model: {m['error']}" for role, m in found["bundled_models"].items() if "error" in m)
 
 
-def _memory() -> dict[str, int | None]:
-    """Bytes; available is None where the system does not say."""
-    info = Path("/proc/meminfo")
-    if info.exists():
-        lines = dict(line.split(":", 1) for line in info.read_text().splitlines() if ":" in line)
-        total, available = (int(lines[key].split()[0]) * 1024 for key in ("MemTotal", "MemAvailable"))
-        return {"total": total, "available": available}
+def _advice(found: Mapping[str, Any], installed: set[str]) -> Iterator[str]:
+    if "openai" not in installed:
+        yield "for a teacher behind a URL: pip install 'dsa-lite[openai]'"
+    if "export" not in installed:
+        yield "for GGUF files that llama.cpp, Ollama and LM Studio open: pip install 'dsa-lite[export]'"
+    if "mlx" not in installed and (platform.system(), platform.machine()) == ("Darwin", "arm64"):
+        yield "for training on this Mac's GPU through MLX: pip install 'dsa-lite[mlx]'"
+    devices = found["devices"]
+    if found["gpus"] and devices["student"].get("device", "").startswith("cpu"):
+        yield "PyTorch does not use the GPU: pip install --force-reinstall 'torch>=2.9,<2.14'"
+    if found["gpus"] and devices["teacher"].get("device", "").startswith("cpu"):
+        pinned = f"llama-cpp-python=={found['extras']['llama-cpp']['llama-cpp-python']}"
+        line = f"CMAKE_ARGS=-DGGML_CUDA=on pip install --force-reinstall --no-deps --no-cache-dir {pinned}"
+        yield f"llama.cpp does not use the GPU: {line}"
+    memory, disk = found["memory"]["available"], found["disk"]
+    if memory is not None and memory < _LITTLE:
+        yield "little memory is free: close other programs; dsa-lite models shows what fits"
+    if disk["free"] < _LITTLE:
+        yield "little space on the disk: dsa-lite runs list shows what runs take, dsa-lite runs rm RUN deletes one"
+    for setting in found["looked_up"]:
+        yield f"{setting} lets libraries ask the network about models: unset {setting.partition('=')[0]}"
+
+
+def _allows_look_ups(name: str) -> bool:
+    """Set, and to something that Hugging Face's libraries do not read as yes."""
+    return name in os.environ and os.environ[name].upper() not in _YES
+
+
+def _nvidia_gpus() -> list[str]:
+    """Names of NVIDIA's GPUs as their driver gives them."""
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return []
+    command = [program, "--query-gpu=name", "--format=csv,noheader"]
     try:
-        return {"total": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), "available": None}
-    except (AttributeError, ValueError, OSError):
-        return {"total": None, "available": None}
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    return [line.strip() for line in done.stdout.splitlines() if line.strip()] if done.returncode == 0 else []
 
 
 def _version(package: str) -> str | None:
@@ -155,11 +206,12 @@ def _print(found: dict[str, Any]) -> None:
     for name, words in _lines(found):
         grid.add_row(Text(name, style="bold"), Text(clean(words), overflow="fold"))
     console.print(grid)
-    if found["problems"]:
-        console.print(heading("To do"))
-        for problem in found["problems"]:
-            console.print(Text(f"  {clean(problem)}", style="yellow"), soft_wrap=True)
-    else:
+    for title, lines, style in (("To do", found["problems"], "yellow"), ("Could be better", found["advice"], "cyan")):
+        if lines:
+            console.print(heading(title))
+        for line in lines:
+            console.print(Text(f"  {clean(line)}", style=style), soft_wrap=True)
+    if not found["problems"]:
         console.print("\nReady: dsa-lite run calculus")
 
 
@@ -175,13 +227,17 @@ def _lines(found: dict[str, Any]) -> list[tuple[str, str]]:
         ("memory", total if memory["available"] is None else f"{size(memory['available'])} available of {total}"),
         ("disk", f"{size(disk['free'])} free at {disk['folder']}"),
         ("compiler", found["compiler"] or "none; needed only to build llama.cpp while installing"),
+        ("GPU", ", ".join(found["gpus"]) or "no NVIDIA GPU (what is used stands below)"),
     ]
     for extra, versions in found["extras"].items():
-        lines.append((extra, ", ".join(f"{p} {v or 'missing'}" for p, v in versions.items())))
+        there = ", ".join(f"{p} {v or 'missing'}" for p, v in versions.items())
+        lines.append((extra, there if all(versions.values()) else f"{there}: pip install 'dsa-lite[{extra}]'"))
     for role, device in found["devices"].items():
         lines.append(
             (f"{role} on", device.get("device") or device.get("missing") or f"does not work: {device['error']}")
         )
     for role, model in found["bundled_models"].items():
         lines.append((f"bundled {role}", model.get("label") or f"missing: {model['error']}"))
-    return [*lines, ("network", "not used: nothing is looked up, nothing is sent")]
+    allowed = ", ".join(found["looked_up"])
+    network = f"allowed by {allowed}" if allowed else "not used: nothing is looked up, nothing is sent"
+    return [*lines, ("network", network)]

@@ -20,12 +20,14 @@ if TYPE_CHECKING:
     Found = Mapping[str, list[tuple[Exercise, Decision]]]
 
 REGIONS = ["error", "hard", "easy", "ambiguous", "unclassified"]
+NOTHING = "Nothing has been mapped here yet: the map is drawn after the first round of tuning."
 
 
 @click.command(
     "map",
     short_help="Show the data map of a run.",
-    epilog="\b\nExamples:\n  dsa-lite map runs/mine\n  dsa-lite map runs/mine --region hard --skill chain-rule -n 5",
+    epilog="\b\nExamples:\n  dsa-lite map runs/mine\n  dsa-lite map runs/mine --region hard --skill chain-rule -n 5"
+    "\n  dsa-lite map runs/mine --scatter",
 )
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--region", type=click.Choice(REGIONS), help="Only this region.")
@@ -33,9 +35,12 @@ REGIONS = ["error", "hard", "easy", "ambiguous", "unclassified"]
 @click.option(
     "-n", "--num-examples", type=click.IntRange(0), default=2, show_default=True, help="Examples shown per region."
 )
+@click.option("--scatter", is_flag=True, help="Draw mean loss against spread instead, one letter per region.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object with every example and nothing else.")
 @debug_option
-def map_command(run: Path, region: str | None, skill: str | None, num_examples: int, as_json: bool) -> None:
+def map_command(
+    run: Path, region: str | None, skill: str | None, num_examples: int, scatter: bool, as_json: bool
+) -> None:
     """Show where each exercise of RUN landed: error, hard, easy or ambiguous.
 
     RUN is a run folder. The most telling examples of each region stand first.
@@ -48,6 +53,8 @@ def map_command(run: Path, region: str | None, skill: str | None, num_examples: 
         found = _of_skill(found, skill)
     if as_json:
         _print_json(folder, found)
+    elif scatter:
+        _print_scatter(found)
     else:
         _print_tables(folder, found, skill, num_examples)
 
@@ -60,11 +67,13 @@ def _found(run: RunDir, regions: list[str]) -> Found:
 
 
 def _of_skill(found: Found, skill: str) -> Found:
-    """The examples of one skill, named as the map names it, in any case."""
+    """The examples of one skill, by its id or its name, in any case."""
+    from dsa_lite.core.graph import skill_id
     from dsa_lite.errors import UsageError
 
     known = {d.skill.casefold(): d.skill for pairs in found.values() for _, d in pairs}
-    name = known.get(skill.casefold())
+    by_id = {skill_id(name): name for name in known.values()}
+    name = known.get(skill.casefold()) or by_id.get(skill_id(skill))
     if name is None:
         close = get_close_matches(skill.casefold(), known, n=3, cutoff=0.5)
         hint = (
@@ -90,13 +99,26 @@ def _print_json(run: RunDir, found: Found) -> None:
     click.echo(one_json({"regions": rows, "examples": examples}))
 
 
+def _print_scatter(found: Found) -> None:
+    from dsa_lite.cli.scatter import scatter
+    from dsa_lite.cli.tables import stdout_console
+
+    console = stdout_console()
+    if not found:
+        console.print(NOTHING)
+        return
+    points = [(d.deviation, d.loss, d.region) for pairs in found.values() for _, d in pairs]
+    for line in scatter(points, console.width):
+        console.print(line)
+
+
 def _print_tables(run: RunDir, found: Found, skill: str | None, examples: int) -> None:
     from dsa_lite.cli.outcome import LEGEND
     from dsa_lite.cli.tables import data_map, example, heading, skills_by_region, stdout_console
 
     console = stdout_console()
     if not found:
-        console.print("Nothing has been mapped here yet: the map is drawn after the first round of tuning.")
+        console.print(NOTHING)
         return
     console.print(data_map(_rows(run, found)))
     console.print(LEGEND)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import shlex
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from dsa_lite.cli.config import chosen_layers, environment
 from dsa_lite.cli.failure import debug_option, set_resume_line
 
 if TYPE_CHECKING:
@@ -42,12 +43,14 @@ The same command with the same --out goes on where it was stopped.
 @click.command("run", short_help="Teach a skill to a student model.", epilog=EPILOG)
 @click.argument("skill")
 @click.option(
-    "--teacher", metavar="MODEL", help="The model that writes: a GGUF file. Default: the bundled demonstration model."
+    "--teacher",
+    metavar="MODEL",
+    help="The model that writes: a GGUF file, a URL, or a name from `dsa-lite models`. Default: the bundled one.",
 )
 @click.option(
     "--student",
     metavar="MODEL",
-    help="The model that learns: a folder, or a cached hub model. Default: the bundled one.",
+    help="The model that learns: a folder, or a name from `dsa-lite models`. Default: the bundled one.",
 )
 @click.option(
     "--backend",
@@ -73,6 +76,7 @@ The same command with the same --out goes on where it was stopped.
     metavar="FILE",
     help="Settings as TOML; see dsa-lite config schema.",
 )
+@click.option("--preset", metavar="NAME", help="Settings that come with dsa-lite: paper, quick or thorough.")
 @click.option("--rounds", type=click.IntRange(1), metavar="N", help="Rounds of train, look, act. Default: 3.")
 @click.option("--epochs", type=click.IntRange(1), metavar="N", help="Epochs per round. Default: 2.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as one JSON object and nothing else.")
@@ -91,12 +95,12 @@ def run_command(
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     with _sigterm_like_ctrl_c():
-        layers = _layers(given)
+        layers = _layers(context, given)
         job = _prepare(skill, given, layers)
         if dry_run:
             _dry_run(job, layers, as_json=as_json)
             return
-        set_resume_line(context, resume_line(skill, job.out, given))
+        set_resume_line(context, resume_line(skill, job.out, given, [name for name, _ in environment(context)]))
         if not (as_json or quiet):
             from dsa_lite.cli.plan import print_plan
             from dsa_lite.cli.tables import stdout_console
@@ -105,23 +109,22 @@ def run_command(
         _run(job, fresh=fresh, as_json=as_json, quiet=quiet)
 
 
-def resume_line(skill: str, out: Path, given: Mapping[str, Any]) -> str:
-    """The command that goes on: the same settings and the run folder, without --fresh."""
+def resume_line(skill: str, out: Path, given: Mapping[str, Any], variables: Sequence[str] = ()) -> str:
+    """The command that goes on: the same settings and the run folder, without --fresh.
+
+    `variables`: names of those that set something, in front of it for a shell that does not know them.
+    """
     words = ["dsa-lite", "run", skill, "--out", str(out)]
-    for name in ("teacher", "student", "backend", "seed", "config", "rounds", "epochs"):
+    for name in ("teacher", "student", "backend", "seed", "preset", "config", "rounds", "epochs"):
         value = given.get(name)
         if value is not None and (name, value) != ("backend", "auto"):
             words += [f"--{name}", str(value)]
-    return shlex.join(words)
+    return " ".join([*(f"{name}={shlex.quote(os.environ[name])}" for name in variables), shlex.join(words)])
 
 
-def _layers(given: Mapping[str, Any]) -> Layers:
-    """Settings from the user: the file, then the flags."""
-    layers: Layers = []
-    if given["config"] is not None:
-        from dsa_lite.io.config_files import read_toml
-
-        layers.append((str(given["config"]), read_toml(given["config"])))
+def _layers(context: click.Context, given: Mapping[str, Any]) -> Layers:
+    """Settings from the user: the preset, the file, the environment, then the flags."""
+    layers: Layers = [*chosen_layers(given["preset"], given["config"]), *environment(context)]
     flags: dict[str, Any] = {} if given["seed"] is None else {"seed": given["seed"]}
     tune = {name: given[name] for name in ("rounds", "epochs") if given[name] is not None}
     if tune:
@@ -132,6 +135,7 @@ def _layers(given: Mapping[str, Any]) -> Layers:
 
 
 def _prepare(skill: str, given: Mapping[str, Any], layers: Layers) -> Job:
+    from dsa_lite.cli.models import machine_places
     from dsa_lite.stages import pipeline
 
     return pipeline.prepare(
@@ -140,6 +144,7 @@ def _prepare(skill: str, given: Mapping[str, Any], layers: Layers) -> Job:
         student=given["student"],
         backend=given["backend"],
         out=given["out"],
+        places=machine_places(),
         layers=layers,
     )
 

@@ -25,7 +25,7 @@ SPLITS = {
     "transfer": ("transfer", "topics combined in ways never shown"),
     "general": ("general", "what it knew before"),
 }
-_REGION_STYLE = {"error": "red", "hard": "yellow", "easy": "green", "ambiguous": "cyan"}
+REGION_STYLE = {"error": "red", "hard": "yellow", "easy": "green", "ambiguous": "cyan"}
 
 
 def stdout_console() -> Console:
@@ -72,7 +72,7 @@ def data_map(rows: Iterable[RegionRow]) -> Table:
     )  # fmt: skip
     for row in rows:
         table.add_row(
-            Text(row.region, style=_REGION_STYLE.get(row.region, "")),
+            Text(row.region, style=REGION_STYLE.get(row.region, "")),
             f"{row.count:,}",
             number(row.loss),
             number(row.deviation),
@@ -92,7 +92,7 @@ def example(exercise: Exercise, decision: Decision) -> Iterable[RenderableType]:
         f"loss {decision.loss:.2f} ± {decision.deviation:.2f}",
         checked,
     )
-    yield Text(" · ".join(filter(None, facts)), style=_REGION_STYLE.get(decision.region, ""))
+    yield Text(" · ".join(filter(None, facts)), style=REGION_STYLE.get(decision.region, ""))
     grid = Table.grid(padding=(0, 1, 0, 2), pad_edge=True)
     grid.add_column(no_wrap=True, style="dim")
     for name, text in (("problem", exercise.problem), ("solution", exercise.solution), ("answer", exercise.answer)):

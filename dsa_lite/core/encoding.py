@@ -27,14 +27,21 @@ def target_text(solution: str, answer: str) -> str:
     return f"{solution}\nAnswer: {answer}"
 
 
+def prompt_text(tokenizer: Tokenizer, problem: str) -> str:
+    """A problem as the student is asked it, up to where its answer begins."""
+    messages = [Message(role="user", content=problem)]
+    template = tokenizer.chat_template or PLAIN_TEMPLATE
+    return render(template, messages, special_tokens=tokenizer.special_tokens, add_generation_prompt=True)
+
+
 def encode_prompt(tokenizer: Tokenizer, problem: str) -> list[int]:
-    """Ids of a problem as the student is asked it, up to where its answer begins."""
-    return tokenizer.encode(_prompt(tokenizer, problem))
+    """Ids of `prompt_text`."""
+    return tokenizer.encode(prompt_text(tokenizer, problem))
 
 
 def user_turn(tokenizer: Tokenizer) -> tuple[list[int], list[int]]:
     """Ids before and after a user's words in the model's own chat format, up to where the answer begins."""
-    before, _, after = _prompt(tokenizer, MARK).partition(MARK)
+    before, _, after = prompt_text(tokenizer, MARK).partition(MARK)
     return tokenizer.encode(before), tokenizer.encode(after)
 
 
@@ -49,7 +56,7 @@ def encode_exercise(tokenizer: Tokenizer, id: str, problem: str, target: str) ->
     core = target.strip()
     if not core:
         raise ValueError(f"exercise {id!r} has an empty target")
-    prompt = _prompt(tokenizer, problem)
+    prompt = prompt_text(tokenizer, problem)
     before = _chat(tokenizer, problem).rpartition(MARK)[0]
     body = before[len(prompt) :] + core if before.startswith(prompt) else core
     end = end_token(tokenizer)
@@ -65,12 +72,6 @@ def encode_text(tokenizer: Tokenizer, id: str, text: str) -> Encoded:
     """A plain text: the model's bos token where it has one, the text, the end token; all but position 0 are targets."""
     bos = tokenizer.encode(tokenizer.special_tokens["bos_token"]) if tokenizer.special_tokens.get("bos_token") else []
     return _encoded(id, [*bos, *tokenizer.encode(text), tokenizer.eos_id], masked=1)
-
-
-def _prompt(tokenizer: Tokenizer, problem: str) -> str:
-    messages = [Message(role="user", content=problem)]
-    template = tokenizer.chat_template or PLAIN_TEMPLATE
-    return render(template, messages, special_tokens=tokenizer.special_tokens, add_generation_prompt=True)
 
 
 def _chat(tokenizer: Tokenizer, problem: str) -> str:

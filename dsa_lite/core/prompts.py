@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -40,6 +40,14 @@ Plain text, no headings, no remarks about the task.""",
     "exercise": "You write exercises for a course on {subject}. {about}\n" + _EXERCISE_RULES,
     "variant": "You write exercises for a course on {subject}. {about}\nWrite a new problem of the same kind as the one"
     " given, at least as hard, with other values or another setting.\n" + _EXERCISE_RULES,
+    "syllabus": """You design a course on {subject} for a learner that practises with short written exercises. A program
+checks the answers, so every topic must have questions with one right answer that is short.
+Reply with one JSON object with the keys "description", "checker" and "topics".
+- description: one line that says what the course covers.
+- checker: "math" if answers are numbers or formulas, "exact" if they are words, names or code.
+- topics: 8 to 24 skills, the easiest first. Each has a "name" of one to five words, a "description" of one line that
+  says what is taught and what is asked, and "prerequisites", the names of the topics of this list that must be learnt
+  directly before it, spelled the same; an empty list where one can start at once.""",
     "compose": "You write exercises for a course on {subject}. {about}\nJoin the two given problems into one harder"
     " problem whose answer needs both.\n" + _EXERCISE_RULES,
 }
@@ -52,6 +60,35 @@ EXERCISE_SCHEMA: dict[str, Any] = {
         "answer": {"type": "string", "minLength": 1},
     },
     "required": ["problem", "solution", "answer"],
+    "additionalProperties": False,
+}
+
+SYLLABUS_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "description": {"type": "string", "minLength": 1, "maxLength": 300},
+        "checker": {"enum": ["math", "exact"]},
+        "topics": {
+            "type": "array",
+            "minItems": 3,
+            "maxItems": 32,
+            "items": {
+                "type": "object",
+                "properties": {
+                    "name": {"type": "string", "minLength": 1, "maxLength": 60},
+                    "description": {"type": "string", "minLength": 1, "maxLength": 300},
+                    "prerequisites": {
+                        "type": "array",
+                        "items": {"type": "string", "minLength": 1, "maxLength": 60},
+                        "maxItems": 6,
+                    },
+                },
+                "required": ["name", "description", "prerequisites"],
+                "additionalProperties": False,
+            },
+        },
+    },
+    "required": ["description", "checker", "topics"],
     "additionalProperties": False,
 }
 
@@ -77,6 +114,24 @@ class PrerequisitesReply(BaseModel):
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
 
     prerequisites: list[str]
+
+
+class TopicReply(BaseModel):
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
+
+    name: str
+    description: str
+    prerequisites: list[str]
+
+
+class SyllabusReply(BaseModel):
+    """A proposed syllabus as the teacher wrote it: names may repeat, prerequisites may be unknown or form cycles."""
+
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
+
+    description: str
+    checker: Literal["math", "exact"]
+    topics: list[TopicReply]
 
 
 def seed_of(run_seed: int, request_id: str) -> int:
@@ -131,6 +186,23 @@ class Prompts:
         )
 
 
+def syllabus_request(id: str, title: str, settings: TeacherSettings, seed: int, *, max_tokens: int) -> Request:
+    """Asks for a whole syllabus on a subject of which nothing is known but its title."""
+    subject = " ".join(title.split())
+    return Request(
+        id=id,
+        messages=(
+            Message(role="system", content=_SYSTEM["syllabus"].format(subject=subject)),
+            Message(role="user", content=f"task: syllabus\nsubject: {subject}"),
+        ),
+        json_schema=SYLLABUS_SCHEMA,
+        max_tokens=max_tokens,
+        temperature=settings.temperature,
+        top_p=settings.top_p,
+        seed=seed_of(seed, id),
+    )
+
+
 def plausible_name(name: str) -> bool:
     """Whether a text can be the name of a skill: a few words, no sentence, no formula."""
     letters = sum(c.isalpha() for c in name)
@@ -145,6 +217,11 @@ def read_exercise(text: str) -> ExerciseReply | str:
 def read_prerequisites(text: str) -> PrerequisitesReply | str:
     """The parsed reply, or the reason it is malformed."""
     return _parse(PrerequisitesReply, text)
+
+
+def read_syllabus(text: str) -> SyllabusReply | str:
+    """The parsed reply, or the reason it is malformed."""
+    return _parse(SyllabusReply, text)
 
 
 def _parse(model: type[M], text: str) -> M | str:

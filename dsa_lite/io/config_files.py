@@ -4,17 +4,29 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from dsa_lite.config import Config
-from dsa_lite.errors import ConfigError
+from dsa_lite.errors import ConfigError, UsageError
 from dsa_lite.io.jsonl import short
 from dsa_lite.io.toml import read_toml
 
-__all__ = ["MODEL_FILE", "Layer", "changes", "load_config", "model_settings", "read_toml"]
+__all__ = [
+    "MODEL_FILE",
+    "Layer",
+    "changes",
+    "load_config",
+    "model_settings",
+    "preset",
+    "preset_names",
+    "read_toml",
+    "setting_names",
+    "settings_with_sources",
+]
 
 Layer = tuple[str, Mapping[str, Any]]
 MODEL_FILE = "dsa-lite.toml"
@@ -100,9 +112,37 @@ def _described(fault: Any, given: Mapping[str, Any], labels: Mapping[str, str]) 
 
 def changes(config: Config, layers: Sequence[Layer] = ()) -> list[tuple[str, Any, Any, str]]:
     """(dotted key, value, default, label of the layer it comes from) of every setting that is not at its default."""
+    return [row for row in settings_with_sources(config, layers) if row[1] != row[2]]
+
+
+def settings_with_sources(config: Config, layers: Sequence[Layer] = ()) -> list[tuple[str, Any, Any, str]]:
+    """(dotted key, value, default, label of the layer that sets it, "" where none does) of every setting."""
     defaults = _flat(Config())
     labels = _merged(layers, [])[1]
-    return [(k, v, defaults[k], labels.get(k, "")) for k, v in _flat(config).items() if v != defaults[k]]
+    return [(k, v, defaults[k], labels.get(k, "")) for k, v in _flat(config).items()]
+
+
+def setting_names() -> list[str]:
+    """Every setting, dotted: seed, teacher.context_tokens, …"""
+    return list(_flat(Config()))
+
+
+def preset_names() -> list[str]:
+    return sorted(path.stem for path in _presets().glob("*.toml"))
+
+
+def preset(name: str) -> Mapping[str, Any]:
+    """The settings of a preset that comes with the package, a layer for `load_config`. UsageError for another name."""
+    names = preset_names()
+    if name not in names:
+        close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+        meant = f"did you mean {close[0]}? " if close else ""
+        raise UsageError(f"there is no preset called {name!r}", hint=f"{meant}presets: {', '.join(names)}")
+    return read_toml(_presets() / f"{name}.toml")
+
+
+def _presets() -> Path:
+    return Path(str(files("dsa_lite"))) / "presets"
 
 
 def model_settings(model_path: Path) -> dict[str, Any]:

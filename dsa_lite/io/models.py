@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+import difflib
 import re
+import sys
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
+from urllib.parse import urlsplit
 
 from dsa_lite.errors import ModelError, UsageError
 from dsa_lite.io.config_files import model_settings
+from dsa_lite.io.found_models import Found, Places, Role, find_models, places
+from dsa_lite.io.model_facts import trained_by_mlx_only
 
-_HUB_ID = re.compile(r"(?:[\w-][\w.-]*/)?[\w-][\w.-]*")
-_TEACHER_HINT = "--teacher takes the path of a .gguf file, or the URL of an OpenAI-compatible server"
-_STUDENT_HINT = "--student takes a model folder (config.json, *.safetensors, tokenizer), or a hub id such as org/name"
+_HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
+_BUNDLED = {"teacher": "dsa-lite-tiny-teacher", "student": "dsa-lite-tiny-student"}
+_LIST = "; models on this machine: dsa-lite models"
+_TEACHER_HINT = f"--teacher takes the path of a .gguf file, or the URL of an OpenAI-compatible server{_LIST}"
+_STUDENT_HINT = (
+    f"--student takes a model folder (config.json, *.safetensors, tokenizer), or a hub id such as org/name{_LIST}"
+)
 
 
 @dataclass(frozen=True)
 class ModelChoice:
     """`kind` is the backend's entry-point name, `source` what it is opened with, `settings` what the model asks for."""
 
-    role: Literal["teacher", "student"]
+    role: Role
     kind: str
     source: str
     label: str
@@ -32,47 +41,122 @@ def _bundled(role: str) -> Path:
     return Path(str(files("dsa_lite"))) / "bundled" / role
 
 
-def choose_teacher(name: str | None) -> ModelChoice:
-    """None: the bundled one; else a .gguf file or a server's URL."""
-    if name is None:
+def bundled_models() -> list[Found]:
+    """The pair that comes with the package, as far as it is there."""
+    teachers = [Found(_BUNDLED["teacher"], "teacher", "bundled", p) for p in _bundled("teacher").glob("*.gguf")]
+    student = _bundled("student")
+    there = (student / "config.json").is_file()
+    return teachers[:1] + ([Found(_BUNDLED["student"], "student", "bundled", student)] if there else [])
+
+
+def usual_places() -> Places:
+    """Where models are kept on a machine whose environment says nothing else."""
+    return places({}, Path.home(), sys.platform)
+
+
+def choose_teacher(name: str | None, where: Places | None = None) -> ModelChoice:
+    """None: the bundled one; else a .gguf file, a server's URL, or a name that `dsa-lite models` prints.
+
+    `where`: the places looked in for a name; None: the usual ones.
+    """
+    if name is None or name == _BUNDLED["teacher"]:
         found = sorted(_bundled("teacher").glob("*.gguf"))
         if not found:
             raise _not_bundled("teacher", "a *.gguf file")
         return ModelChoice("teacher", "llama_cpp", str(found[0]), found[0].stem, True, model_settings(found[0]))
-    if re.match(r"https?://[^/\s]+", name):
+    if re.match(r"https?://[^/\s]", name, re.IGNORECASE):
+        _refuse_secrets(name)
         return ModelChoice("teacher", "openai", name, name, False)
     path = Path(name).expanduser()
     if path.is_dir():
         inside = sorted(path.glob("*.gguf"))
         named = f"; it holds {', '.join(p.name for p in inside[:5])}: name one" if inside else ""
         raise UsageError(f"the teacher {name} is a folder{named}", hint=_TEACHER_HINT)
-    if path.suffix.lower() != ".gguf":
-        raise UsageError(f"the teacher {name!r} is neither a .gguf file nor a URL", hint=_TEACHER_HINT)
-    if not path.is_file():
-        raise UsageError(f"there is no teacher file {name}", hint=_TEACHER_HINT)
-    path = path.resolve()
-    return ModelChoice("teacher", "llama_cpp", str(path), path.stem, False, model_settings(path))
+    if path.is_file() and path.suffix.lower() == ".gguf":
+        path = path.resolve()
+        return ModelChoice("teacher", "llama_cpp", str(path), path.stem, False, model_settings(path))
+    known = _known("teacher", where)
+    if name in known:
+        kept = known[name].path
+        return ModelChoice("teacher", "llama_cpp", str(kept), name, False, model_settings(kept))
+    message = f"the teacher {name!r} is neither a .gguf file, nor a URL, nor a model on this machine"
+    if path.suffix.lower() == ".gguf":
+        message = f"there is no teacher file {name}"
+    raise UsageError(message, hint=_meant(name, known) + _TEACHER_HINT)
 
 
-def choose_student(name: str | None, backend: str) -> ModelChoice:
-    """None: the bundled one; else a folder, or a hub id that the backend looks up in its cache."""
-    kind = "torch" if backend == "auto" else backend
-    if name is None:
+def choose_student(name: str | None, backend: str, where: Places | None = None) -> ModelChoice:
+    """None: the bundled one; else a folder, a name that `dsa-lite models` prints, or a hub id.
+
+    `where`: the places looked in for a name; None: the usual ones. A hub id that is not found there, and is no
+    misspelling of one that is, is left to the backend, which looks in its own cache.
+    """
+    if name is None or name == _BUNDLED["student"]:
         folder = _bundled("student")
         if not (folder / "config.json").is_file():
             raise _not_bundled("student", "config.json")
-        return ModelChoice("student", kind, str(folder), "dsa-lite tiny student", True, model_settings(folder))
+        return _student(backend, str(folder), folder, "dsa-lite tiny student", True)
     path = Path(name).expanduser()
     if path.is_dir():
         path = path.resolve()
         if not (path / "config.json").is_file():
             raise UsageError(f"the folder {name} holds no model: it has no config.json", hint=_STUDENT_HINT)
-        return ModelChoice("student", kind, str(path), path.name, False, model_settings(path))
+        return _student(backend, str(path), path, path.name)
     if path.is_file() or path.suffix.lower() in (".gguf", ".safetensors"):
         raise UsageError(f"the student {name} is a single file, not a model folder", hint=_STUDENT_HINT)
-    if path.is_absolute() or name.startswith((".", "~")) or not _HUB_ID.fullmatch(name):
+    known = _known("student", where)
+    if name in known:
+        kept = known[name]
+        return _student(backend, kept.hub_id or str(kept.path), kept.path, name)
+    if path.is_absolute() or name.startswith((".", "~")) or not name:
         raise UsageError(f"there is no student folder {name}", hint=_STUDENT_HINT)
-    return ModelChoice("student", kind, name, name, False)
+    meant = _meant(name, known)
+    if meant or not _HUB_ID.fullmatch(name):
+        raise UsageError(f"there is no student called {name!r} on this machine", hint=meant + _STUDENT_HINT)
+    return ModelChoice("student", _kind(backend), name, name, False)
+
+
+def _student(backend: str, source: str, folder: Path, label: str, bundled: bool = False) -> ModelChoice:
+    kind = _kind(backend)
+    if kind == "torch" and trained_by_mlx_only(folder):
+        if backend != "auto":
+            raise UsageError(f"{label} is quantised for MLX: PyTorch cannot train it", hint="use --backend mlx")
+        kind = "mlx"
+    return ModelChoice("student", kind, source, label, bundled, model_settings(folder))
+
+
+def _kind(backend: str) -> str:
+    return "torch" if backend == "auto" else backend
+
+
+def _known(role: Role, where: Places | None) -> dict[str, Found]:
+    everywhere = (*bundled_models(), *find_models(where or usual_places()))
+    return {found.name: found for found in everywhere if found.role == role}
+
+
+def _meant(name: str, known: dict[str, Found]) -> str:
+    """The start of a hint: names close to `name`, also to its last part, or nothing."""
+    lower = {known_name.casefold(): known_name for known_name in known}
+    last = {key.rpartition("/")[2].removesuffix(".gguf"): key for key in lower}
+    close = difflib.get_close_matches(name.casefold(), lower, n=3, cutoff=0.7)
+    short = difflib.get_close_matches(name.casefold().rpartition("/")[2].removesuffix(".gguf"), last, n=3, cutoff=0.8)
+    names = dict.fromkeys([lower[c] for c in close] + [lower[last[s]] for s in short])
+    return f"did you mean {' or '.join(list(names)[:3])}? " if names else ""
+
+
+def _refuse_secrets(url: str) -> None:
+    """A URL is written into run.toml and shown; whatever opens a door must not be in it."""
+    try:
+        parts = urlsplit(url)
+        carries = "@" in parts.netloc or bool(parts.query)
+        host = parts.hostname
+    except ValueError as error:
+        raise UsageError("the teacher's URL cannot be read", hint=_TEACHER_HINT) from error
+    if carries:
+        raise UsageError(
+            f"the teacher's URL ({parts.scheme}://{host}) carries a password or a query",
+            hint="give the URL without it and put the key into the environment variable OPENAI_API_KEY",
+        )
 
 
 def _not_bundled(role: str, what: str) -> ModelError:

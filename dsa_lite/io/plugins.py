@@ -13,6 +13,7 @@ if TYPE_CHECKING:  # the student's contract brings numpy
     from dsa_lite.teacher import Teacher, TeacherOptions
 
 _TEACHERS, _STUDENTS = "dsa_lite.teachers", "dsa_lite.students"
+_EXPORTERS, _ANSWERERS = "dsa_lite.exporters", "dsa_lite.answerers"
 
 
 def teacher_backends() -> list[str]:
@@ -31,6 +32,16 @@ def open_teacher(kind: str, source: str, options: TeacherOptions) -> Teacher:
 def open_student(backend: str, source: str, options: StudentOptions) -> Student:
     """Open `source` with the student backend called `backend`."""
     return cast("Student", _loaded(_STUDENTS, "student", backend)(source, options))
+
+
+def exporter(kind: str) -> Callable[..., list[str]]:
+    """What writes a student in the format called `kind`: (base, adapter, out, quantize, name) -> notes for the user."""
+    return _loaded(_EXPORTERS, "export", kind)
+
+
+def answerer(kind: str) -> Callable[..., list[str]]:
+    """What loads such an export afresh and asks it: (base, out, prompts, max_tokens) -> greedy replies."""
+    return _loaded(_ANSWERERS, "answering", kind)
 
 
 def _loaded(group: str, role: str, name: str) -> Callable[..., Any]:

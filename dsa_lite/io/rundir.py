@@ -17,7 +17,19 @@ from dsa_lite.io.jsonl import Events, Log, Warn, silent
 from dsa_lite.io.lock import Lock
 from dsa_lite.io.manifest import Began, Ledger, StageEntry, differences
 from dsa_lite.io.toml import read_toml, to_toml
-from dsa_lite.records import Decision, Decomposition, Exercise, Graded, HeldOutItem, Observed, Record, Rehearsed, Rejected, Split, Textbook
+from dsa_lite.records import (
+    Decision,
+    Decomposition,
+    Exercise,
+    Graded,
+    HeldOutItem,
+    Observed,
+    Record,
+    Rehearsed,
+    Rejected,
+    Split,
+    Textbook,
+)
 
 R = TypeVar("R", bound=Record)
 RUN, LOCK, MANIFEST, EVENTS, REPORT = "run.toml", "run.lock", "manifest.json", "events.jsonl", "report.html"
@@ -266,6 +278,21 @@ def _empty(folder: Path) -> None:
         for name in sorted(_KNOWN - {RUN}):
             remove(folder / name)
         remove(folder / RUN)  # last: without it the rest would be a foreign folder
+
+
+def delete(folder: Path) -> list[str]:
+    """Delete a run; the folder goes too, unless others put something there: their names. RunFolderError: in use."""
+    with writing(folder):
+        lock = Lock(folder / LOCK, folder)
+        try:
+            _empty(folder)
+        finally:
+            lock.release()
+        remove(folder / LOCK)
+        left = sorted(p.name for p in folder.iterdir())
+        if not left:
+            folder.rmdir()
+        return left
 
 
 def _field(line: bytes, name: str) -> Any:

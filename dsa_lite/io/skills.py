@@ -1,23 +1,26 @@
-"""Skill packs: a folder with skill.toml (the syllabus) and held-out sets as JSON lines."""
+"""Skill packs: a folder with skill.toml (the syllabus), held-out sets as JSON lines, and data of one's own."""
 
 from __future__ import annotations
 
 import difflib
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+import shlex
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.resources import files
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, get_args
 
 from pydantic import ValidationError
 
+from dsa_lite.core.graph import skill_id
 from dsa_lite.errors import ConfigError, UsageError
+from dsa_lite.io.imports.data import Importer, inside
 from dsa_lite.io.jsonl import line_problems, short, shortened
 from dsa_lite.io.toml import read_toml
+from dsa_lite.io.toml_places import Places
 from dsa_lite.records import Checker, HeldOutItem, SkillPack, Split, Topic
 
 _FILE = "skill.toml"
-_FIELDS = ("name", "title", "description", "checker", "topic", "held_out")
+_FIELDS = ("name", "title", "description", "checker", "topic", "held_out", "data")
 
 
 def bundled_skills() -> list[str]:
@@ -30,24 +33,30 @@ def _bundled() -> Path:
 
 
 def load_skill(name_or_path: str) -> SkillPack:
-    """A bundled skill by name, or the one in a folder or skill.toml file. All its faults are reported at once."""
+    """A bundled skill by name, or the one in a folder or skill.toml file. All its faults are reported at once.
+
+    Raises UsageError where there is no such skill, ConfigError with every fault, MissingExtra for a Parquet file
+    without pyarrow.
+    """
     path = _locate(name_or_path)
     raw = read_toml(path)
-    problems = [*_unknown_fields(path, raw)]
-    topics = _topics(path, raw.get("topic", []), problems)
-    held_out = _held_out(path, raw.get("held_out", {}), {t.name for t in topics}, problems)
+    places = Places(path, path.read_text(encoding="utf-8-sig"))
+    problems = [*_words(places, raw)]
+    topics = _topics(places, raw.get("topic", []), problems)
+    seen: dict[str, str] = {}
+    held_out = _held_out(path, places, raw.get("held_out", {}), {t.name for t in topics}, seen, problems)
     checker = raw.get("checker", "math")
     if checker not in get_args(Checker):
-        problems.append(f"{path}: checker: got {short(checker)}, allowed: {', '.join(get_args(Checker))}")
-    for field in ("name", "title", "description"):
-        value = raw.get(field, "" if field == "description" else None)
-        if not isinstance(value, str) or (field != "description" and not value.strip()):
-            got = "missing" if value is None else f"got {short(value)}, allowed: a text"
-            problems.append(f"{path}: {field}: {got}")
+        problems.append(
+            f"{places.where('checker')}: checker: got {short(checker)}, allowed: {', '.join(get_args(Checker))}"
+        )
+    importer = Importer(path, [t.name for t in topics], checker, places, problems)
+    own = importer.read(raw.get("data", {}), has_held_out="eval" in held_out)
+    problems += [f"{path}: data: id {i.id!r} is already used at {seen[i.id]}" for i in own.held_out if i.id in seen]
     if problems:
         raise ConfigError(
             f"{path} is no valid skill",
-            problems=shortened(problems, 40),
+            problems=shortened(problems),
             hint=f"a complete example: {_bundled() / 'calculus' / _FILE}",
         )
     return SkillPack(
@@ -56,7 +65,8 @@ def load_skill(name_or_path: str) -> SkillPack:
         description=raw.get("description", ""),
         checker=checker,
         topics=tuple(topics),
-        held_out=held_out,
+        held_out={"eval": own.held_out, **held_out} if own.held_out else held_out,
+        exercises=own.exercises,
     )
 
 
@@ -65,24 +75,35 @@ def _locate(name_or_path: str) -> Path:
     if name_or_path in names:
         return _bundled() / name_or_path / _FILE
     path = Path(name_or_path).expanduser()
-    looks_like_path = path.exists() or len(path.parts) > 1 or path.suffix == ".toml"
-    if not name_or_path or not looks_like_path:
-        close = difflib.get_close_matches(name_or_path, names, n=3, cutoff=0.5)
-        meant = f"did you mean {' or '.join(close)}? " if close else ""
-        raise UsageError(
-            f"there is no skill called {name_or_path!r}",
-            hint=f"{meant}bundled skills: {', '.join(names) or 'none'}; or give the path of a skill.toml",
-        )
     file = path / _FILE if path.is_dir() else path
-    if not file.is_file():
-        raise UsageError(f"there is no skill at {file}", hint=f"bundled skills: {', '.join(names) or 'none'}")
-    return file
+    if name_or_path.strip() and file.is_file():
+        return file
+    raise _no_such_skill(name_or_path, file, names)
 
 
-def _unknown_fields(path: Path, raw: Mapping[str, Any]) -> Iterator[str]:
+def _no_such_skill(given: str, file: Path, names: Sequence[str]) -> UsageError:
+    known = f"bundled skills: {', '.join(names) or 'none'}"
+    if file.name == _FILE or file.suffix == ".toml":
+        return UsageError(f"there is no skill at {file}", hint=f"give the path of a skill.toml or its folder; {known}")
+    close = difflib.get_close_matches(given.casefold(), names, n=3, cutoff=0.5)
+    meant = f"did you mean {' or '.join(close)}? " if close else ""
+    subject = " ".join(given.split()) or "My subject"
+    new = f"a new one begins with: dsa-lite new {shlex.quote(subject)}"
+    return UsageError(
+        f"there is no skill called {given!r}, and no folder either",
+        hint=f"{meant}{known}\n{new}",
+    )
+
+
+def _words(places: Places, raw: Mapping[str, Any]) -> Iterator[str]:
     for key in raw:
         if key not in _FIELDS:
-            yield f"{path}: {key}: unknown field{_meant(key, _FIELDS)} (allowed: {', '.join(_FIELDS)})"
+            yield f"{places.where(key)}: {key}: unknown field{_meant(key, _FIELDS)} (allowed: {', '.join(_FIELDS)})"
+    for field in ("name", "title", "description"):
+        value = raw.get(field, "" if field == "description" else None)
+        if not isinstance(value, str) or (field != "description" and not value.strip()):
+            got = "missing" if value is None else f"got {short(value)}, allowed: a text"
+            yield f"{places.where(field)}: {field}: {got}"
 
 
 def _meant(name: str, known: Iterable[str]) -> str:
@@ -90,32 +111,39 @@ def _meant(name: str, known: Iterable[str]) -> str:
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
-def _topics(path: Path, raw: Any, problems: list[str]) -> list[Topic]:
+def _topics(places: Places, raw: Any, problems: list[str]) -> list[Topic]:
     if not isinstance(raw, list) or not raw:
-        problems.append(f"{path}: topic: a skill needs at least one [[topic]]")
+        problems.append(f"{places.where('topic')}: topic: a skill needs at least one [[topic]]")
         return []
     topics = []
-    for i, entry in enumerate(raw, start=1):
+    for i, entry in enumerate(raw):
         try:
             topics.append(Topic.model_validate(entry))
         except ValidationError as error:
             for fault in error.errors(include_url=False):
                 field = ".".join(map(str, fault["loc"]))
-                where = f"{path}: topic {i}: {field + ': ' if field else ''}"
-                problems.append(f"{where}{fault['msg']} (got {short(fault['input'])})")
+                where = f"{places.where('topic', i, *fault['loc'])}: topic {i + 1}: {field + ': ' if field else ''}"
+                got = "" if fault["type"] == "missing" else f" (got {short(fault['input'])})"
+                problems.append(f"{where}{fault['msg']}{got}")
     if len(topics) < len(raw):
         return topics  # names would be missing: the checks between topics would mislead
     names = {t.name for t in topics}
-    counts = Counter(t.name for t in topics)
-    problems += [f"{path}: topic {name!r} is defined {k} times" for name, k in counts.items() if k > 1]
-    for topic in topics:
+    first: dict[str, int] = {}
+    for i, topic in enumerate(topics):
+        same = first.setdefault(skill_id(topic.name), i)
+        if same != i:
+            before = places.where("topic", same, "name")
+            problems.append(f"{places.where('topic', i, 'name')}: topic {topic.name!r} is already defined at {before}")
         for wanted in topic.prerequisites:
             if wanted not in names:
-                meant = _meant(wanted, names)
-                problems.append(f"{path}: topic {topic.name!r}: prerequisite {wanted!r} is no topic{meant}")
+                where = places.where("topic", i, "prerequisites")
+                problems.append(
+                    f"{where}: topic {topic.name!r}: prerequisite {wanted!r} is no topic{_meant(wanted, names)}"
+                )
     circle = _circle({t.name: [p for p in t.prerequisites if p in names] for t in topics})
     if circle:
-        problems.append(f"{path}: topics rest on each other in a circle: {' <- '.join(map(repr, circle))}")
+        where = places.where("topic", [t.name for t in topics].index(circle[0]), "prerequisites")
+        problems.append(f"{where}: topics rest on each other in a circle: {' <- '.join(map(repr, circle))}")
     return topics
 
 
@@ -133,28 +161,26 @@ def _circle(prerequisites: Mapping[str, list[str]]) -> list[str]:
     return trail[trail.index(trail[-1]) :]
 
 
-def _held_out(path: Path, raw: Any, topics: set[str], problems: list[str]) -> dict[Split, tuple[HeldOutItem, ...]]:
+def _held_out(
+    path: Path, places: Places, raw: Any, topics: set[str], seen: dict[str, str], problems: list[str]
+) -> dict[Split, tuple[HeldOutItem, ...]]:
+    """seen: id -> where it stands, filled here."""
     sets: dict[Split, tuple[HeldOutItem, ...]] = {}
     if not isinstance(raw, Mapping):
-        problems.append(f"{path}: held_out: got {short(raw)}, allowed: a table [held_out]")
+        problems.append(f"{places.where('held_out')}: held_out: got {short(raw)}, allowed: a table [held_out]")
         return sets
-    seen: dict[str, str] = {}
     for split, name in raw.items():
+        where = f"{places.where('held_out', split)}: held_out.{split}"
         if split not in get_args(Split):
-            problems.append(f"{path}: held_out.{split}: unknown set (allowed: {', '.join(get_args(Split))})")
-        elif not isinstance(name, str) or not _inside(name):
-            problems.append(f"{path}: held_out.{split}: got {short(name)}, allowed: a file in the skill's folder")
+            problems.append(f"{where}: unknown set (allowed: {', '.join(get_args(Split))})")
+        elif not isinstance(name, str) or not inside(name):
+            problems.append(f"{where}: got {short(name)}, allowed: a file in the skill's folder")
         elif not (path.parent / name).is_file():
-            problems.append(f"{path}: held_out.{split}: there is no file {path.parent / name}")
+            problems.append(f"{where}: there is no file {path.parent / name}")
         else:
             known = topics if split == "eval" else None
             sets[split] = tuple(_items(path.parent / name, known, seen, problems))
     return sets
-
-
-def _inside(name: str) -> bool:
-    parts = PurePosixPath(name.replace("\\", "/")).parts
-    return bool(parts) and parts[0] != "/" and ".." not in parts and ":" not in name
 
 
 def _items(path: Path, topics: set[str] | None, seen: dict[str, str], problems: list[str]) -> Iterator[HeldOutItem]:

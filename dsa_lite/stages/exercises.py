@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from dsa_lite.core.graph import SkillGraph
+from dsa_lite.core.in_use import in_use
 from dsa_lite.core.overlap import OverlapIndex
 from dsa_lite.core.prompts import read_exercise
 from dsa_lite.core.steps import arithmetic_steps
 from dsa_lite.io.checker import AnswerChecker
-from dsa_lite.records import TOO_LONG, Difficulty, Exercise, Origin
+from dsa_lite.records import Difficulty, Exercise, Origin
 from dsa_lite.stages import graph as graph_stage
 from dsa_lite.stages.context import Context
 from dsa_lite.stages.held_out import HeldOutGuard
+from dsa_lite.stages.own_exercises import take_over
 from dsa_lite.stages.writing import Refusal, Slot, Writing, fill
 from dsa_lite.teacher import Reply, Request
 
@@ -24,16 +26,19 @@ def inputs(context: Context) -> dict[str, object]:
     return {
         "exercises": context.config.exercises.model_dump(),
         "teacher": context.config.teacher.model_dump(include={"temperature", "top_p", "attempts"}),
+        "imported": [e.model_dump() for e in context.job.skill.exercises],
         "held_out": sorted(i.problem for items in context.job.skill.held_out.values() for i in items),
     }
 
 
 def run(context: Context) -> str:
-    """Write every exercise. Returns a one-line summary."""
+    """Take over the skill's own exercises, then have the others written. Returns a one-line summary."""
+    own = take_over(context)
     wanted = plan(context, graph_stage.load(context))
-    kept = write(context, wanted, STAGE, 0, ())
+    kept = write(context, wanted, STAGE, 0, own)
     composed = sum(len(e.skills) > 1 for e in kept)
-    return f"{len(kept)} exercises ({composed} composed), {sum(e.tokens_out for e in kept):,} tokens"
+    imported = f"{len(own)} imported, " if own else ""
+    return f"{imported}{len(kept)} exercises ({composed} composed), {sum(e.tokens_out for e in kept):,} tokens"
 
 
 def plan(context: Context, graph: SkillGraph) -> dict[str, Exercise]:
@@ -100,8 +105,8 @@ def _reader(
             name = graph.skills[skill].name
             if name.casefold() not in parsed.solution.casefold():
                 return Refusal("skill not named", f"the solution does not name {name}")
-        if clash := guard.same(parsed.problem):
-            return Refusal("held out", f"the same problem as {clash}")
+        if clash := guard.clash(parsed.problem, parsed.solution):
+            return Refusal("held out", clash)
         right, wrong = arithmetic_steps(parsed.solution)
         update = {
             "id": reply.id, "problem": parsed.problem, "solution": parsed.solution, "answer": parsed.answer,
@@ -137,9 +142,5 @@ def _settler(
 
 def load(context: Context, *, up_to_round: int = 0) -> list[Exercise]:
     """The exercises in use that were written up to a round, sorted by id."""
-    # An exercise too long for one student is still an exercise: it is left out where it is encoded.
-    refused = {r.id for r in context.folder.rejected().read() if r.reason != TOO_LONG}
-    return sorted(
-        (e for e in context.folder.exercises().read() if e.round <= up_to_round and e.id not in refused),
-        key=lambda e: e.id,
-    )
+    used = in_use(context.folder.exercises().read(), context.folder.rejected().read())
+    return [e for e in used if e.round <= up_to_round]

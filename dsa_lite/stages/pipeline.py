@@ -14,6 +14,7 @@ from typing import Any
 from dsa_lite.config import Config
 from dsa_lite.events import STAGES, Emit, Note, StageFinished, StageStarted
 from dsa_lite.io.config_files import load_config
+from dsa_lite.io.found_models import Places
 from dsa_lite.io.models import choose_student, choose_teacher
 from dsa_lite.io.rundir import RunDir
 from dsa_lite.io.skills import load_skill
@@ -28,15 +29,15 @@ _WRITING = {"graph", "textbooks", "exercises"}
 
 def prepare(
     skill: str, *, teacher: str | None = None, student: str | None = None, backend: str = "auto",
-    out: Path | None = None, layers: Sequence[tuple[str, Mapping[str, Any]]] = (),
+    out: Path | None = None, places: Places | None = None, layers: Sequence[tuple[str, Mapping[str, Any]]] = (),
 ) -> Job:  # fmt: skip
     """Resolve what was asked for. `layers`: settings with a label each, later ones win over the models' own files.
 
     Raises UsageError, ConfigError or ModelError.
     """
     pack = load_skill(skill)
-    teacher_choice = choose_teacher(teacher)
-    student_choice = choose_student(student, backend)
+    teacher_choice = choose_teacher(teacher, places)
+    student_choice = choose_student(student, backend, places)
     own = [(f"{m.role}'s own file", m.settings) for m in (teacher_choice, student_choice) if m.settings]
     config = load_config([*own, *layers])
     return Job(pack, teacher_choice, student_choice, config, out or _next_folder(pack.name))
@@ -127,7 +128,8 @@ def plan(job: Job) -> list[dict[str, str]]:
     work = {
         "graph": f"{topics} topics" + (", prerequisites asked for each" if config.graph.expand else ""),
         "textbooks": f"{config.textbooks.per_skill} passages per skill, {topics} skills or more",
-        "exercises": f"{e.single_per_skill} single and up to {e.composed_per_skill} composed exercises per skill",
+        "exercises": (f"{len(job.skill.exercises)} imported, " if job.skill.exercises else "")
+        + f"{e.single_per_skill} single and up to {e.composed_per_skill} composed exercises per skill",
         "rehearsal": f"the student's own chats, {config.rehearsal.share:.0%} of the number of exercises",
         "pretrain": f"{config.pretrain.epochs} epochs over the textbooks, {config.pretrain.order}",
         "tune": f"{t.rounds} rounds of {t.epochs} epochs",

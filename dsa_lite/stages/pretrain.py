@@ -38,6 +38,7 @@ def run(context: Context) -> str:
     while trainer.position.epoch < settings.epochs and passages:
         batches = _batches(context, passages, trainer.position.epoch)
         if not batches:
+            context.note(STAGE, "no passage fits the student: nothing is trained here", warning=True)
             break
         rates = [
             learning_rate((trainer.position.epoch + (i + 1) / len(batches)) / settings.epochs,

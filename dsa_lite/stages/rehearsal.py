@@ -24,11 +24,13 @@ TRIES = 4  # prompts drawn per wanted one, at most
 
 
 def inputs(context: Context) -> dict[str, object]:
+    drawing = {"device", "precision", "threads", "micro_batch_tokens"}
     return {
-        "rehearsal": context.config.rehearsal.model_dump(),
+        "rehearsal": context.config.rehearsal.model_dump(exclude={"share", "weight"}),
         "near_duplicate": context.config.exercises.near_duplicate,
         "wanted": wanted(context),
         "model": context.student.fingerprint,
+        "student": context.config.student.model_dump(include=drawing),
     }
 
 
@@ -82,7 +84,8 @@ def _refusal(chat: Rehearsed, index: OverlapIndex, guard: HeldOutGuard) -> str:
 def _write(context: Context, ids: Sequence[str]) -> Iterator[Rehearsed]:
     """One chat per id, by the base alone; a side that did not come to its end is empty."""
     settings, student = context.config.rehearsal, context.student
-    start, border = user_turn(student.tokenizer)
+    before, border = user_turn(student.tokenizer)
+    start = before or [student.tokenizer.eos_id]  # a template may put nothing before the user's words
     room = student.context_tokens - settings.max_tokens - len(start)
     longest = max(1, min(settings.max_prompt_tokens, room))
     seeds = [seed_of(context.config.seed, f"{STAGE}/{id}") for id in ids]

@@ -1,4 +1,4 @@
-"""Stage 7: what came of it. The summary, the data map's rows, and Dataset Cartography's own files."""
+"""The last stage: what came of it. The summary, the page, the data map's rows, and Dataset Cartography's own files."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from dsa_lite.core.in_use import in_use
 from dsa_lite.core.statistics import mcnemar_exact, wilson
+from dsa_lite.io.html import report_page
 from dsa_lite.io.rundir import RunDir
 from dsa_lite.records import (
-    TOO_LONG,
+    REGIONS,
     Action,
     Decision,
     Decomposition,
@@ -27,7 +29,6 @@ from dsa_lite.stages import graph as graph_stage
 from dsa_lite.stages.context import Context
 
 STAGE = "report"
-REGIONS: tuple[Region, ...] = ("error", "hard", "easy", "ambiguous", "unclassified")
 
 
 @dataclass(frozen=True)
@@ -44,14 +45,17 @@ class RegionRow:
 
 
 def inputs(context: Context) -> dict[str, object]:
-    return {"report": 1}
+    return {"report": 2}
 
 
 def run(context: Context) -> str:
-    """Write training_dynamics/ and evaluation/summary.json. Returns a one-line summary."""
+    """Write training_dynamics/, evaluation/summary.json and report.html. Returns a one-line summary."""
     _write_dynamics(context)
     context.folder.write_summary(summarise(context))
-    return "evaluation/summary.json, training_dynamics/"
+    for split in evaluate.SPLITS:
+        context.folder.write_held_out(split, evaluate.items_of(context, split))
+    context.folder.write_report(report_page(context.folder))
+    return "report.html, evaluation/summary.json, training_dynamics/"
 
 
 def last_decisions(run: RunDir) -> list[Decision]:
@@ -158,8 +162,7 @@ def _round(folder: RunDir, number: int) -> dict[str, Any]:
 
 
 def _live(folder: RunDir) -> list[Exercise]:
-    refused = {r.id for r in folder.rejected().read() if r.reason != TOO_LONG}
-    return [e for e in folder.exercises().read() if e.id not in refused]
+    return in_use(folder.exercises().read(), folder.rejected().read())
 
 
 def _teacher_tokens(folder: RunDir) -> int:

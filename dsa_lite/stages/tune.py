@@ -19,7 +19,7 @@ from dsa_lite.stages import exercises as exercise_stage
 from dsa_lite.stages import graph as graph_stage
 from dsa_lite.stages import rehearsal
 from dsa_lite.stages.context import Context
-from dsa_lite.stages.learning import Epoch, Position, Trainer, encode_all, load_finished, weighted
+from dsa_lite.stages.learning import Epoch, Position, Trainer, encode_all, load_finished, refuse_long, weighted
 from dsa_lite.stages.looking import look
 from dsa_lite.student import Observation
 
@@ -34,6 +34,7 @@ def inputs(context: Context) -> dict[str, object]:
         "teacher": context.config.teacher.model_dump(include=teacher),
         "exercises": digest(exercise_stage.load(context)),
         "rehearsal": digest(rehearsal.load(context)),
+        "rehearsal_weight": context.config.rehearsal.weight,
     }
 
 
@@ -104,10 +105,22 @@ def _lessons(context: Context, round: int) -> list[_Lesson]:
     examples, weights = training_set(context, round)
     encoded = encode_all(context, STAGE, round, examples)
     lessons = [_Lesson(encoded[e.id], e.skill, weights.get(e.id, 1.0)) for e in examples if e.id in encoded]
-    tokenizer, weight = context.student.tokenizer, context.config.rehearsal.weight
-    rehearsed = [encode_exercise(tokenizer, r.id, r.prompt, r.reply) for r in rehearsal.load(context)]
+    return lessons + [_Lesson(e, None, context.config.rehearsal.weight) for e in _rehearsed(context, round)]
+
+
+def _rehearsed(context: Context, round: int) -> list[Encoded]:
+    """The student's own chats, encoded; those longer than the student may see are listed among the rejected."""
+    if context.config.rehearsal.weight == 0:
+        return []
     limit = min(context.config.student.max_tokens, context.student.context_tokens)
-    return lessons + [_Lesson(e, None, weight) for e in rehearsed if len(e.ids) <= limit and weight > 0]
+    kept = []
+    for chat in rehearsal.load(context):
+        item = encode_exercise(context.student.tokenizer, chat.id, chat.prompt, chat.reply)
+        if len(item.ids) <= limit:
+            kept.append(item)
+        else:
+            refuse_long(context, STAGE, round, item, limit, chat.prompt)
+    return kept
 
 
 def _ranks(context: Context, lessons: Sequence[_Lesson], rng: np.random.Generator) -> list[int]:

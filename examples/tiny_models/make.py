@@ -62,8 +62,9 @@ PHASES = {
     "student_4": Phase("student_3", "corpus:revision_documents", 45_000, 256, 7, 2800, 16, 16, 7, 0.006, 0.0025, 1),
     "teacher_1": Phase("student_3", "teaching:teacher_documents", 18_000, 384, 4, 1500, 12, 12, 4, 0.007, 0.003, 2),
     "teacher_2": Phase("teacher_1", "teaching:practice_documents", 32_000, 384, 6, 2600, 12, 12, 6, 0.006, 0.0025, 1),
+    "teacher_3": Phase("teacher_2", "teaching:revision_documents", 8_500, 384, 8, 700, 12, 12, 8, 0.005, 0.002, 1),
 }
-LAST = {"student": "student_4", "teacher": "teacher_2"}
+LAST = {"student": "student_4", "teacher": "teacher_3"}
 
 
 def main() -> None:

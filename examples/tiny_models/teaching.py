@@ -16,7 +16,18 @@ from .writable import FITTED, is_writable
 #: What the teacher gets wrong longest comes more often in the second training.
 SLOW = {"Limits by factoring": 3.0, "Like terms": 2.5, "Negative numbers": 1.5, "Limits": 1.5, "Division": 1.0}
 _SHARES = {name: KINDS[name].weight for name in NAMES}
+LAST = {
+    "Like terms": 8.0,
+    "Negative numbers": 3.0,
+    "Linear equations": 3.0,
+    "Tangent lines": 2.0,
+    "Derivatives of exponentials": 2.0,
+    "Definite integrals": 2.0,
+    "Quotient rule": 2.0,
+}
 _PRACTICE = {name: w * SLOW.get(name, 2.0 if name in FITTED else 1.0) for name, w in _SHARES.items()}
+
+_REVISION = {name: w * LAST.get(name, 1.0) for name, w in _SHARES.items()}
 
 
 def _anything(item: Item) -> bool:
@@ -177,3 +188,8 @@ def teacher_documents(seed: int) -> Iterator[Document]:
 def practice_documents(seed: int) -> Iterator[Document]:
     """Endless documents for the teacher's second training: exercises that it can make up, slow skills more often."""
     return _documents(seed, _PRACTICE, is_writable)
+
+
+def revision_documents(seed: int) -> Iterator[Document]:
+    """Endless documents for the teacher's last training: what it still got wrong after the second."""
+    return _documents(seed, _REVISION, is_writable)

@@ -73,7 +73,7 @@ def test_the_schema_is_a_settings_file_with_every_default(terminal: CliRunner) -
     text = terminal.invoke(cli, ["config", "schema"]).stdout
     assert Config.model_validate(tomllib.loads(text)) == Config()
     assert set(tomllib.loads(text)) == set(Config.model_fields)
-    assert "int >= 1; train, look, act" in text
+    assert "int >= 1, default 3; train, look, act" in text
     assert max(map(len, text.splitlines())) <= 120
     schema = json.loads(terminal.invoke(cli, ["config", "schema", "--json"]).stdout)
     assert "TuneSettings" in schema["$defs"]
@@ -101,6 +101,54 @@ def test_doctor_names_what_is_missing(terminal: CliRunner, monkeypatch: pytest.M
     well = terminal.invoke(cli, ["doctor"])
     assert well.exit_code == 0
     assert "Ready" in well.stdout
+
+
+def machine(monkeypatch: pytest.MonkeyPatch, **given: Any) -> None:
+    """A machine with everything, but for what is given."""
+    missing = given.get("missing", ())
+    monkeypatch.setattr(doctor, "_version", lambda package: None if package in missing else "1.2.3")
+    monkeypatch.setattr(doctor, "_probe", lambda _: given.get("device", {"device": "cpu (2 threads)"}))
+    monkeypatch.setattr(doctor, "_bundled", lambda role: {"label": f"tiny {role}", "source": "x"})
+    monkeypatch.setattr(doctor, "_nvidia_gpus", lambda: given.get("gpus", []))
+    monkeypatch.setattr(doctor.shutil, "which", lambda name: given.get("compiler"))
+    monkeypatch.setattr("dsa_lite.io.machine.memory", lambda: {"total": 8e9, "available": given.get("free", 4e9)})
+    monkeypatch.setattr("dsa_lite.io.machine.free_disk", lambda _: given.get("disk", 9e9))
+    monkeypatch.setattr(doctor.platform, "system", lambda: "Linux")
+
+
+@pytest.mark.parametrize(
+    ("given", "title", "line"),
+    [
+        ({"missing": ("llama-cpp-python",)}, "problems", "sudo apt install build-essential"),
+        ({"missing": ("llama-cpp-python",), "compiler": "/bin/c++"}, "problems", "pip install 'dsa-lite[llama-cpp]'"),
+        ({"device": {"error": "no libgomp"}}, "problems", "pip install --force-reinstall --no-cache-dir torch"),
+        ({"missing": ("jsonschema",)}, "advice", "pip install 'dsa-lite[openai]'"),
+        ({"gpus": ["RTX"]}, "advice", "pip install --force-reinstall 'torch"),
+        ({"gpus": ["RTX"]}, "advice", "CMAKE_ARGS=-DGGML_CUDA=on pip install"),
+        ({"free": 1e9}, "advice", "close other programs"),
+        ({"disk": 1e9}, "advice", "dsa-lite runs rm RUN"),
+        ({"variable": "0"}, "advice", "unset HF_HUB_OFFLINE"),
+    ],
+)
+def test_doctor_gives_the_line_that_helps(
+    given: dict[str, Any], title: str, line: str, terminal: CliRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine(monkeypatch, **given)
+    monkeypatch.setenv("HF_HUB_OFFLINE", given.get("variable", "1"))
+    result = terminal.invoke(cli, ["doctor", "--json"])
+    found = json.loads(result.stdout)
+    assert line in "\n".join(found[title])
+    assert result.exit_code == (1 if title == "problems" else 0)
+    assert line in terminal.invoke(cli, ["doctor"]).stdout
+
+
+def test_doctor_has_nothing_to_say_about_a_good_machine(terminal: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine(monkeypatch, compiler="/bin/c++", device={"device": "cuda (RTX)"}, gpus=["RTX"])
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    monkeypatch.delenv("TRANSFORMERS_OFFLINE", raising=False)
+    found = json.loads(terminal.invoke(cli, ["doctor", "--json"]).stdout)
+    assert (found["problems"], found["advice"], found["looked_up"]) == ([], [], [])
+    assert "Could be better" not in terminal.invoke(cli, ["doctor"]).stdout
 
 
 def test_doctor_survives_a_library_that_kills_its_process() -> None:

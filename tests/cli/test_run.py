@@ -128,6 +128,12 @@ def test_a_resume_line_can_be_pasted() -> None:
     )
 
 
+def test_a_resume_line_carries_what_the_environment_sets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DSA_LITE_STUDENT_DEVICE", "cpu; rm")
+    line = resume_line("calculus", Path("a"), {}, ["DSA_LITE_STUDENT_DEVICE"])
+    assert line == "DSA_LITE_STUDENT_DEVICE='cpu; rm' dsa-lite run calculus --out a"
+
+
 @pytest.mark.parametrize(
     ("error", "code", "words"),
     [

@@ -97,7 +97,7 @@ extra = "x"
         "name: got 5",
         "title: missing",
         "checker: got 'magic', allowed: math, exact, choice",
-        "topic 'A' is defined 2 times",
+        "topic 'A' is already defined at",
         "prerequisite 'Aa' is no topic",
         "held_out.general: got '../../etc/passwd'",
         "held_out.transfer: there is no file",

@@ -30,6 +30,7 @@ STREAMS = [
     corpus.revision_documents,
     teaching.teacher_documents,
     teaching.practice_documents,
+    teaching.revision_documents,
 ]
 TEACHERS_OWN = {"Negative numbers", "Multiplying powers"}
 

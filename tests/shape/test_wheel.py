@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 ROOT = Path(__file__).parents[2]
-DATA = ("skills", "bundled")
+DATA = ("skills", "bundled", "presets", "io/report")
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def test_the_skills_and_bundled_models_are_inside(wheel: zipfile.ZipFile) -> Non
         for p in (ROOT / "dsa_lite" / folder).rglob("*")
         if p.is_file() and "__pycache__" not in p.parts
     }
-    assert "dsa_lite/skills/calculus/skill.toml" in here
+    assert {"dsa_lite/skills/calculus/skill.toml", "dsa_lite/io/report/page.html"} <= here
     assert here <= set(wheel.namelist())
 
 

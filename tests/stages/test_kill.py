@@ -51,7 +51,7 @@ limit = 8
 batch_size = 4
 max_tokens = 32
 """
-STAGES = ("graph", "textbooks", "exercises", "pretrain", "tune", "evaluate")
+STAGES = ("graph", "textbooks", "exercises", "rehearsal", "pretrain", "tune", "evaluate")
 MARK = "DSA_LITE_KILL_TEST"
 
 

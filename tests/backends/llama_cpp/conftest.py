@@ -22,17 +22,23 @@ SPECIALS = ("<|bos|>", "<|im_start|>", "<|im_end|>")
 
 @dataclass(frozen=True)
 class Shape:
-    """Sizes of a random model. `sharpness` scales the output layer: larger, more decided."""
+    """Sizes of a random model. `sharpness` scales the output layer: larger, more decided. `head`: width of one, 0: the
+    model's width shared among the heads."""
 
     width: int = 64
     layers: int = 2
     heads: int = 4
     heads_kv: int = 2
+    head: int = 0
     inner: int = 128
     vocab: int = 320
     context: int = 1024
     sharpness: float = 0.5
     q8: bool = False
+
+    @property
+    def head_width(self) -> int:
+        return self.head or self.width // self.heads
 
 
 def _vocabulary(size: int) -> tuple[list[str], list[str]]:
@@ -60,7 +66,10 @@ def write_model(
     w.add_head_count(shape.heads)
     w.add_head_count_kv(shape.heads_kv)
     w.add_layer_norm_rms_eps(1e-5)
-    w.add_rope_dimension_count(shape.width // shape.heads)
+    w.add_rope_dimension_count(shape.head_width)
+    if shape.head:
+        w.add_key_length(shape.head)
+        w.add_value_length(shape.head)
     w.add_tokenizer_model("gpt2")
     w.add_tokenizer_pre("gpt-2")
     w.add_token_list(tokens)
@@ -81,7 +90,7 @@ def write_model(
 
 
 def _add_weights(w: Any, shape: Shape, rng: np.random.Generator) -> None:
-    d, kv = shape.width, shape.width // shape.heads * shape.heads_kv
+    d, q, kv = shape.width, shape.head_width * shape.heads, shape.head_width * shape.heads_kv
 
     def add(name: str, rows: int, columns: int, scale: float) -> None:
         data = (rng.standard_normal((rows, columns)) * scale).astype(np.float32)
@@ -95,9 +104,11 @@ def _add_weights(w: Any, shape: Shape, rng: np.random.Generator) -> None:
     for i in range(shape.layers):
         for norm in ("attn_norm", "ffn_norm"):
             w.add_tensor(f"blk.{i}.{norm}.weight", np.ones(d, np.float32))
-        for name, rows in (("attn_q", d), ("attn_k", kv), ("attn_v", kv), ("attn_output", d)):
-            add(f"blk.{i}.{name}.weight", rows, d, d**-0.5)
         for name, rows, columns in (
+            ("attn_q", q, d),
+            ("attn_k", kv, d),
+            ("attn_v", kv, d),
+            ("attn_output", d, q),
             ("ffn_gate", shape.inner, d),
             ("ffn_up", shape.inner, d),
             ("ffn_down", d, shape.inner),

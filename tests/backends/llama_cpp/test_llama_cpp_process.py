@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -49,18 +50,35 @@ def child_of(teacher: Teacher) -> int:
     return teacher.pid
 
 
-def test_a_killed_child_is_replaced_and_its_requests_are_asked_again(model: Path) -> None:
+@pytest.mark.parametrize("chance", [0, 1])
+def test_a_child_killed_again_and_again_gives_the_same_replies(
+    model: Path, monkeypatch: pytest.MonkeyPatch, chance: int
+) -> None:
+    """Killed at random messages, at starts and at replies, with a reply between two kills."""
+    draw, kills, answered = random.Random(chance), 0, False
     with open_teacher(str(model), OPTIONS) as teacher:
-        expected = {r.id: r.text for r in teacher.write(ask(n) for n in range(12))}
-        got = {}
-        for reply in teacher.write(ask(n) for n in range(12)):
-            if not got:
+        assert isinstance(teacher, LlamaCppTeacher)
+        expected = {r.id: r.text for r in teacher.write(ask(n) for n in range(24))}
+        talk = teacher._conversation
+        assert talk is not None
+        take = talk._take
+
+        def take_and_kill(message: dict[str, object]) -> None:
+            nonlocal kills, answered
+            take(message)
+            answered |= message["kind"] == "reply"
+            if answered and kills < 5 and draw.random() < 0.4:
+                kills, answered = kills + 1, False
                 os.kill(child_of(teacher), signal.SIGKILL)
-            got[reply.id] = reply.text
-        assert got == expected
+
+        monkeypatch.setattr(talk, "_take", take_and_kill)
+        replies = list(teacher.write(ask(n) for n in range(24)))
+    assert kills == 5
+    assert len(replies) == 24
+    assert {r.id: r.text for r in replies} == expected
 
 
-def test_a_request_that_runs_at_two_deaths_is_an_error_reply(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_request_that_runs_at_every_death_is_an_error_reply(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with open_teacher(str(model), OPTIONS) as teacher:
         assert isinstance(teacher, LlamaCppTeacher)
         child_of(teacher)

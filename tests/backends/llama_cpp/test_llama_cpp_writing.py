@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+import dsa_lite
 from dsa_lite.records import Message
 from dsa_lite.teacher import Reply, Request, Teacher, TeacherOptions
 from dsa_lite_llama_cpp import open_teacher
+from dsa_lite_llama_cpp.teacher import LlamaCppTeacher
 
 from .conftest import CHATML, Shape, write_model
 
@@ -116,9 +118,21 @@ def test_a_request_too_long_for_the_model_is_an_error_reply(teacher: Teacher) ->
     assert found["r2"].finish != "error"
 
 
-def test_every_request_of_many_is_answered_once(teacher: Teacher) -> None:
-    got = [reply.id for reply in teacher.write(ask(n, max_tokens=4, system="") for n in range(500))]
-    assert sorted(got) == sorted(f"r{n}" for n in range(500))
+def test_each_of_a_thousand_requests_is_answered_once() -> None:
+    bundled = next((Path(dsa_lite.__file__).parent / "bundled" / "teacher").glob("*.gguf"))
+    with open_teacher(str(bundled), TeacherOptions(threads=1)) as teacher:
+        assert isinstance(teacher, LlamaCppTeacher)
+        assert teacher.in_flight == 0
+        got = list(teacher.write(ask(n, max_tokens=1 + n % 5, system="") for n in range(1000)))
+        assert teacher.in_flight in (4, 8, 16, 32)
+    assert sorted(r.id for r in got) == sorted(f"r{n}" for n in range(1000))
+    assert all(r.finish in ("stop", "length") for r in got)
+
+
+def test_the_number_in_flight_can_be_set(teacher: Teacher) -> None:
+    replies(teacher, [ask(1)])
+    assert isinstance(teacher, LlamaCppTeacher)
+    assert teacher.in_flight == 16
 
 
 def test_an_iterator_left_early_leaves_the_teacher_usable(teacher: Teacher) -> None:

@@ -1,0 +1,101 @@
+"""`dsa-lite new`: the file of a skill of one's own, with a syllabus proposed by the teacher."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from dsa_lite.cli.failure import debug_option
+
+if TYPE_CHECKING:
+    from dsa_lite.stages.new_skill import Proposal
+
+EPILOG = """\b
+Examples:
+  dsa-lite new "SQL window functions" --teacher big.gguf
+  dsa-lite new "SQL window functions" --teacher http://localhost:8080/v1 --out skills/sql
+  dsa-lite new "SQL window functions" --empty
+"""
+#: Letters of a folder name made from a title.
+_NAME_CHARS = 60
+
+
+@click.command("new", short_help="Begin a skill of your own.", epilog=EPILOG)
+@click.argument("title")
+@click.option(
+    "--teacher",
+    metavar="MODEL",
+    help="The model that proposes the syllabus: a GGUF file, or the URL of an OpenAI-compatible server.",
+)
+@click.option(
+    "-o",
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="FOLDER",
+    help="The skill's folder. Default: the title in small letters, here.",
+)
+@click.option("--empty", is_flag=True, help="Ask no teacher: write a template with two example topics.")
+@click.option(
+    "--seed", type=click.IntRange(0, 2**31 - 1), default=0, metavar="N", help="Another seed, another proposal."
+)
+@debug_option
+def new_command(title: str, teacher: str | None, out: Path | None, empty: bool, seed: int) -> None:
+    """Write a commented skill.toml for TITLE, the subject in a few words.
+
+    The teacher proposes topics with their prerequisites; edit the file, then teach it with dsa-lite run FOLDER.
+    """
+    title = " ".join(title.split())
+    if not any(c.isalnum() for c in title):
+        raise click.UsageError("TITLE is the subject in words, such as 'SQL window functions'")
+    if empty and teacher is not None:
+        raise click.UsageError("--empty asks no teacher: leave --teacher out")
+    from dsa_lite.core.graph import skill_id
+    from dsa_lite.io.skill_template import free_place, skill_toml, write_skill
+
+    name = skill_id(title)[:_NAME_CHARS].strip("-")
+    folder = out or Path(name)
+    free_place(folder)
+    if empty:
+        path = write_skill(folder, skill_toml(name, title))
+    else:
+        found = _proposal(title, teacher, seed)
+        text = skill_toml(name, title, description=found.description, checker=found.checker, topics=found.topics)
+        path = write_skill(folder, text)
+        _tell(found)
+    shown = str(folder) if len(folder.parts) > 1 else f"./{folder}"  # a bare name could be a bundled skill's
+    click.echo(f"wrote {path}\n  edit it, then: dsa-lite run {shlex.quote(shown)}")
+
+
+def _proposal(title: str, teacher: str | None, seed: int) -> Proposal:
+    """The teacher's proposal; why an attempt was refused goes to stderr."""
+    from dsa_lite.cli.text import clean
+    from dsa_lite.io.config_files import load_config
+    from dsa_lite.io.models import choose_teacher
+    from dsa_lite.io.plugins import open_teacher
+    from dsa_lite.stages.new_skill import propose
+    from dsa_lite.teacher import TeacherOptions
+
+    choice = choose_teacher(teacher)
+    settings = load_config([("the teacher's own file", choice.settings)]).teacher
+    options = TeacherOptions(
+        context_tokens=settings.context_tokens,
+        in_flight=1,
+        threads=settings.threads,
+        gpu_layers=settings.gpu_layers,
+    )
+    click.echo(f"asking {clean(choice.label, 80)} for a syllabus ...", err=True)
+    with open_teacher(choice.kind, choice.source, options) as opened:
+        return propose(opened, title, settings, seed, lambda text: click.echo(f"  {clean(text, 200)}", err=True))
+
+
+def _tell(found: Proposal) -> None:
+    from dsa_lite.cli.text import clean
+
+    for note in found.notes:
+        click.echo(f"  {clean(note, 200)}", err=True)
+    for topic in found.topics:
+        after = f" (after {', '.join(topic.prerequisites)})" if topic.prerequisites else ""
+        click.echo(clean(f"{topic.name}{after}", 110))

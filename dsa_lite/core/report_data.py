@@ -1,0 +1,314 @@
+"""What the report page shows: a run's records as one plain dict, ready for JSON.
+
+Lists instead of objects where there are many of a kind, four significant digits of a loss, None where there is no
+number: at 50,000 examples the dict stays as small as the texts in it allow. Nothing here knows of HTML.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePath
+from typing import Any, get_args
+
+from dsa_lite.core.graph import SkillGraph, skill_id
+from dsa_lite.core.in_use import in_use
+from dsa_lite.core.statistics import wilson
+from dsa_lite.records import (
+    REGIONS,
+    Action,
+    Decision,
+    Exercise,
+    Graded,
+    HeldOutItem,
+    Observed,
+    Origin,
+    Rejected,
+    Split,
+    Textbook,
+)
+
+ACTIONS: tuple[str, ...] = get_args(Action)
+ORIGINS: tuple[str, ...] = get_args(Origin)
+SPLITS: tuple[Split, ...] = get_args(Split)
+SAMPLES = 8  # rejects shown per reason
+SHARE_DIGITS = 7  # so many that a percentage rounded once more by the page is still right
+REPLY_CHARS = 800  # shown of a wrong answer: a student may ramble up to its token limit
+
+
+@dataclass(frozen=True)
+class RunRecords:
+    """Everything a run's folder says, in any order; what an unfinished run lacks is empty or None.
+
+    `decisions` and `rounds` (facts of round.json) by round, `graded` by ("before" or "after", split), `items`: the
+    held-out items by id, `stages`: status by stage, in order.
+    """
+
+    settings: Mapping[str, Any]
+    stages: Mapping[str, str]
+    graph: SkillGraph | None = None
+    textbooks: Sequence[Textbook] = ()
+    exercises: Sequence[Exercise] = ()
+    rejected: Sequence[Rejected] = ()
+    observed: Sequence[Observed] = ()
+    decisions: Mapping[int, Sequence[Decision]] = field(default_factory=dict)
+    rounds: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
+    graded: Mapping[tuple[str, Split], Sequence[Graded]] = field(default_factory=dict)
+    items: Mapping[str, HeldOutItem] = field(default_factory=dict)
+    summary: Mapping[str, Any] | None = None
+
+
+def report_data(records: RunRecords) -> dict[str, Any]:
+    """The page's data: only dicts with text keys, lists, texts, finite numbers, booleans and None."""
+    exercises = in_use(records.exercises, records.rejected)
+    skills = _skill_numbers(records, exercises)
+    losses = _losses(records.observed)
+    return {
+        "run": _run(records),
+        "sets": _sets(records.summary),
+        "topics": _topics(records.summary),
+        "skills": _skills(records, skills),
+        "edges": [[skills[a], skills[b]] for a, b in records.graph.edges] if records.graph else [],
+        "wrong": _wrong(records, skills),
+        "words": {"regions": REGIONS, "actions": ACTIONS, "origins": ORIGINS},
+        "examples": _examples(exercises, skills, losses),
+        "rounds": _rounds(records, exercises),
+        "curves": _curves(exercises, skills, losses),
+        "rejects": _rejects(records.rejected),
+        "settings": _settings(records.settings),
+    }
+
+
+def rounded(value: float | None, digits: int = 4) -> float | int | None:
+    """That many significant digits, whole numbers without a point; None for what is no finite number."""
+    if value is None or not math.isfinite(value):
+        return None
+    short = float(f"{value:.{digits}g}")
+    return int(short) if short == int(short) else short
+
+
+def _run(records: RunRecords) -> dict[str, Any]:
+    summary, identity = records.summary or {}, records.settings.get("identity", {})
+    named = {key: _base_name(identity.get(key, "")) for key in ("skill", "teacher", "student", "backend", "seed")}
+    return {
+        **named,
+        **{key: summary[key] for key in ("teacher", "student", "device") if summary.get(key)},
+        "title": summary.get("title") or named["skill"],
+        "version": str(records.settings.get("versions", {}).get("dsa-lite", "")),
+        "seconds": rounded(summary.get("seconds")),
+        "written": summary.get("teacher_tokens"),
+        "trained": summary.get("trained_tokens"),
+        # The stage report writes the summary, then this page: for a reader it is done.
+        "stages": [
+            [stage, "done" if stage == "report" and summary else status] for stage, status in records.stages.items()
+        ],
+    }
+
+
+def _sets(summary: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+    """One entry per held-out set that was answered."""
+    found = []
+    for split in SPLITS if summary else ():
+        before, after = (summary.get(when, {}).get(split) for when in ("before", "after"))  # type: ignore[union-attr]
+        if before and after and before.get("n"):
+            p = (summary.get("mcnemar") or {}).get(split)  # type: ignore[union-attr]
+            sides = {"before": _score(before), "after": _score(after)}
+            found.append({"set": split, "n": after["n"], **sides, "p": rounded(p)})
+    return found
+
+
+def _topics(summary: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+    rows = summary.get("topics", []) if summary else []
+    return [
+        {"topic": r["topic"], "set": r["set"], "n": r["n"], "before": _score(r["before"]), "after": _score(r["after"])}
+        for r in rows
+    ]
+
+
+def _score(score: Mapping[str, Any]) -> list[float | int | None]:
+    """[share right, low, high]"""
+    return [rounded(score.get(key), digits=SHARE_DIGITS) for key in ("accuracy", "low", "high")]
+
+
+def _skill_numbers(records: RunRecords, exercises: Sequence[Exercise]) -> dict[str, int]:
+    """A number for every skill named anywhere: those of the graph first, in its order."""
+    names = list(records.graph.skills) if records.graph else []
+    names += sorted({s for e in exercises for s in e.skills} | {t.skill for t in records.textbooks})
+    return {name: number for number, name in enumerate(dict.fromkeys(names))}
+
+
+def _skills(records: RunRecords, numbers: Mapping[str, int]) -> list[dict[str, Any]]:
+    known = records.graph.skills if records.graph else {}
+    texts: dict[str, list[str]] = defaultdict(list)
+    for book in sorted(records.textbooks, key=lambda b: b.id):
+        texts[book.skill].append(book.text)
+    scores = {split: _by_topic(records, split) for split in ("eval", "general")}
+    rows = []
+    for id in numbers:
+        skill = known.get(id)
+        split = next((s for s in ("eval", "general") if id in scores[s]), None)
+        correct, n = scores[split][id] if split else (0, 0)
+        rows.append({
+            "name": skill.name if skill else id, "text": skill.description if skill else "",
+            "level": skill.level if skill else None, "source": skill.source if skill else "",
+            "books": texts[id], "set": split, "n": n,
+            "score": [rounded(x, SHARE_DIGITS) for x in (correct / n, *wilson(correct, n))] if n else None,
+        })  # fmt: skip
+    return rows
+
+
+def _by_topic(records: RunRecords, split: str) -> dict[str, tuple[int, int]]:
+    """Skill id -> right answers and answers after training, of the items whose topic is the skill."""
+    right: Counter[str] = Counter()
+    total: Counter[str] = Counter()
+    for (when, of), answers in records.graded.items():
+        for g in answers if (when, of) == ("after", split) else ():
+            right[skill_id(g.topic)] += g.correct
+            total[skill_id(g.topic)] += 1
+    return {id: (right[id], total[id]) for id in total}
+
+
+def _wrong(records: RunRecords, numbers: Mapping[str, int]) -> list[dict[str, Any]]:
+    """Held-out items answered wrongly after training; `lost`: answered rightly before."""
+    found = []
+    for split in SPLITS:
+        before = {g.id for g in records.graded.get(("before", split), ()) if g.correct}
+        for g in sorted(records.graded.get(("after", split), ()), key=lambda g: g.id):
+            if g.correct:
+                continue
+            item = records.items.get(g.id)
+            names = dict.fromkeys(skill_id(name) for name in (g.topic, *(item.skills if item else ())))
+            found.append({
+                "set": split, "skills": [numbers[n] for n in names if n in numbers], "lost": g.id in before,
+                "problem": item.problem if item else None, "gold": item.answer if item else None,
+                "answer": g.answer, "reply": _cut(g.reply, REPLY_CHARS), "id": g.id,
+            })  # fmt: skip
+    return found
+
+
+def _cut(text: str, limit: int) -> str:
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def _losses(observed: Iterable[Observed]) -> dict[str, dict[int, float]]:
+    losses: dict[str, dict[int, float]] = defaultdict(dict)
+    for o in observed:
+        losses[o.example][o.epoch] = o.loss
+    return losses
+
+
+def _examples(
+    exercises: Sequence[Exercise], skills: Mapping[str, int], losses: Mapping[str, Mapping[int, float]]
+) -> dict[str, list[Any]]:
+    """Columns, one entry per exercise in use. `losses`: [first epoch seen, loss, loss, …], None where not seen."""
+    number = {e.id: i for i, e in enumerate(exercises)}
+    return {
+        "id": [e.id for e in exercises],
+        "problem": [e.problem for e in exercises],
+        "solution": [e.solution for e in exercises],
+        "answer": [e.answer for e in exercises],
+        "skills": [[skills[s] for s in e.skills] for e in exercises],
+        "origin": [ORIGINS.index(e.origin) for e in exercises],
+        "round": [e.round for e in exercises],
+        "right": [e.steps_right if e.steps_right is None else int(e.steps_right) for e in exercises],
+        "parents": [[number[p] for p in e.parents if p in number] for e in exercises],
+        "losses": [_row(losses.get(e.id, {})) for e in exercises],
+    }
+
+
+def _row(losses: Mapping[int, float]) -> list[float | int | None]:
+    if not losses:
+        return []
+    first, last = min(losses), max(losses)
+    return [first, *(rounded(losses.get(epoch)) for epoch in range(first, last + 1))]
+
+
+def _rounds(records: RunRecords, exercises: Sequence[Exercise]) -> list[dict[str, Any]]:
+    """What each round decided: counts, and columns of decisions; `example` numbers the rows of `examples`."""
+    number = {e.id: i for i, e in enumerate(exercises)}
+    written = Counter(e.round for e in exercises)
+    found = []
+    for round in sorted(records.decisions):
+        decisions = records.decisions[round]
+        shown = sorted((d for d in decisions if d.example in number), key=lambda d: number[d.example])
+        regions, actions = Counter(d.region for d in decisions), Counter(d.action for d in decisions)
+        losses = [d.loss for d in decisions if math.isfinite(d.loss)]
+        facts = records.rounds.get(round, {})
+        found.append({
+            "round": round, "examples": len(decisions), "new": written[round],
+            "removed": actions["remove"], "down": actions["down-weight"],
+            "loss": rounded(math.fsum(losses) / len(losses)) if losses else None,
+            "baseline": rounded(facts.get("baseline")), "warnings": [str(w) for w in facts.get("warnings") or ()],
+            "regions": [regions[region] for region in REGIONS],
+            "example": [number[d.example] for d in shown],
+            "region": [REGIONS.index(d.region) for d in shown],
+            "action": [ACTIONS.index(d.action) for d in shown],
+            "weight": [rounded(d.weight) for d in shown],
+            "mean": [rounded(d.loss) for d in shown],
+            "deviation": [rounded(d.deviation) for d in shown],
+        })  # fmt: skip
+    return found
+
+
+def _curves(
+    exercises: Sequence[Exercise], skills: Mapping[str, int], losses: Mapping[str, Mapping[int, float]]
+) -> dict[str, Any]:
+    """Mean loss per skill and epoch, over the exercises that teach the skill and were seen in the epoch."""
+    sums: dict[str, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for e in exercises:
+        for epoch, loss in losses.get(e.id, {}).items():
+            if math.isfinite(loss):
+                sums[e.skill][epoch].append(loss)
+    epochs = 1 + max((max(by_epoch) for by_epoch in sums.values() if by_epoch), default=-1)
+    rows = [
+        [skills[id], *(rounded(_mean(sums[id].get(epoch, []))) for epoch in range(epochs))]
+        for id in skills
+        if id in sums
+    ]
+    return {"epochs": epochs, "rows": rows}
+
+
+def _mean(values: Sequence[float]) -> float:
+    return math.fsum(values) / len(values) if values else math.nan
+
+
+def _rejects(rejected: Iterable[Rejected]) -> list[dict[str, Any]]:
+    by_reason: dict[str, list[Rejected]] = defaultdict(list)
+    for r in sorted(rejected, key=lambda r: (r.reason, r.stage, r.id)):
+        by_reason[r.reason].append(r)
+    return [
+        {"reason": reason, "count": len(rows),
+         "samples": [[r.stage, r.id, r.detail, _cut(r.sample, REPLY_CHARS)] for r in _spread(rows, SAMPLES)]}
+        for reason, rows in sorted(by_reason.items(), key=lambda pair: (-len(pair[1]), pair[0]))
+    ]  # fmt: skip
+
+
+def _spread(rows: Sequence[Rejected], n: int) -> list[Rejected]:
+    """At most n of them, evenly spaced, so that no skill that comes first in the alphabet fills the samples."""
+    return [rows[i * len(rows) // n] for i in range(n)] if len(rows) > n else list(rows)
+
+
+def _settings(settings: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Tables of run.toml as [name, value] rows. Of a model's path only its last part: a page is shown to others."""
+    flat: dict[str, list[list[str]]] = {"identity": [], "versions": []}
+    for table in flat:
+        for name, value in dict(settings.get(table, {})).items():
+            flat[table].append([name, _base_name(value) if table == "identity" else _shown(value)])
+    for name, value in dict(settings.get("config", {})).items():
+        if isinstance(value, Mapping):
+            flat[name] = [[key, _shown(v)] for key, v in value.items()]
+        else:
+            flat.setdefault("run", []).append([name, _shown(value)])
+    return [{"table": table, "rows": rows} for table, rows in flat.items() if rows]
+
+
+def _shown(value: object) -> str:
+    return ("true" if value else "false") if isinstance(value, bool) else str(value)
+
+
+def _base_name(value: object) -> str:
+    """The last part of a file path; an address or a plain name stays as it is."""
+    text = str(value)
+    return text if "://" in text else PurePath(text.replace("\\", "/")).name or text

@@ -1,0 +1,115 @@
+"""The rows of a data file, each with the place an error names."""
+
+from __future__ import annotations
+
+import csv
+import importlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dsa_lite.errors import MissingExtra
+from dsa_lite.io.jsonl import short
+
+KINDS = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row. `where`: `file:line` of its first line, or the file and the row's number where there are no lines."""
+
+    where: str
+    values: dict[str, Any]
+
+
+def read_rows(path: Path, problems: list[str]) -> list[Row]:
+    """Every row that can be read; what cannot is added to `problems`. Raises MissingExtra for Parquet without pyarrow.
+
+    Cells of CSV files are texts, empty ones are left out; so are null values everywhere.
+    """
+    kind = path.suffix.lower()
+    if kind not in KINDS:
+        problems.append(f"{path}: the kind {kind or 'without a suffix'} is not known (allowed: {', '.join(KINDS)})")
+        return []
+    if kind == ".parquet":
+        return list(_parquet(path, problems))
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        problems.append(f"{path}: is no UTF-8 text (byte {error.start}); save it as UTF-8")
+        return []
+    if kind in (".csv", ".tsv"):
+        return list(_csv(path, text, problems))
+    return list(_json(path, text, problems) if kind == ".json" else _jsonl(path, text, problems))
+
+
+def _row(where: str, values: Any, problems: list[str]) -> Iterator[Row]:
+    if isinstance(values, dict):
+        yield Row(where, {k: v for k, v in values.items() if v is not None})
+    else:
+        problems.append(f"{where}: got {short(values)}, allowed: an object with named fields")
+
+
+def _jsonl(path: Path, text: str, problems: list[str]) -> Iterator[Row]:
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.strip():
+            try:
+                values = json.loads(line)
+            except (ValueError, RecursionError) as error:
+                problems.append(f"{path}:{number}: no JSON: {getattr(error, 'msg', error)}")
+                continue
+            yield from _row(f"{path}:{number}", values, problems)
+
+
+def _json(path: Path, text: str, problems: list[str]) -> Iterator[Row]:
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        line = f":{error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
+        problems.append(f"{path}{line}: no JSON: {getattr(error, 'msg', error)} (one object per line is a .jsonl file)")
+        return
+    if not isinstance(content, list):
+        problems.append(f"{path}: got {short(content)}, allowed: a list of objects")
+        return
+    for number, values in enumerate(content, start=1):
+        yield from _row(f"{path}: item {number}", values, problems)
+
+
+def _csv(path: Path, text: str, problems: list[str]) -> Iterator[Row]:
+    first = text.split("\n", 1)[0]
+    delimiter = "\t" if path.suffix.lower() == ".tsv" else max(",;\t", key=first.count)
+    reader = csv.reader(text.splitlines(keepends=True), delimiter=delimiter, strict=True)
+    line = 1
+    names: list[str] = []
+    try:
+        for cells in reader:
+            where, line = f"{path}:{line}", reader.line_num + 1
+            if not cells:
+                continue
+            if not names:
+                names = [name.strip() for name in cells]
+                twice = sorted({name for name in names if names.count(name) > 1})
+                problems += [f"{where}: the column {name!r} is there more than once" for name in twice]
+            elif len(cells) > len(names):
+                problems.append(f"{where}: {len(cells)} cells, but the header names {len(names)}; quote the commas")
+            else:
+                yield Row(where, {n: c for n, c in zip(names, cells, strict=False) if c.strip()})
+    except csv.Error as error:
+        problems.append(f"{path}:{line}: {error}; the rest of the file was not read")
+
+
+def _parquet(path: Path, problems: list[str]) -> Iterator[Row]:
+    try:
+        parquet = importlib.import_module("pyarrow.parquet")
+        arrow = importlib.import_module("pyarrow")
+    except ImportError as error:
+        raise MissingExtra(f"{path}: Parquet files need the package pyarrow", hint="pip install pyarrow") from error
+    try:
+        rows = parquet.read_table(path).to_pylist()
+    except (arrow.ArrowException, OSError) as error:
+        problems.append(f"{path}: no Parquet file: {str(error).splitlines()[0]}")
+        return
+    for number, values in enumerate(rows, start=1):
+        yield from _row(f"{path}: row {number}", values, problems)

@@ -1,0 +1,106 @@
+"""A finished run's student, opened again: to be asked, and to be compared with what is exported."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from dsa_lite.chat import PLAIN_TEMPLATE, render
+from dsa_lite.config import Config
+from dsa_lite.core.encoding import encode_prompt
+from dsa_lite.errors import ConfigError, DsaError, UsageError
+from dsa_lite.io.models import ModelChoice
+from dsa_lite.io.rundir import RunDir
+from dsa_lite.io.skills import load_skill
+from dsa_lite.records import Message, SkillPack
+from dsa_lite.stages.context import Context, Job
+from dsa_lite.stages.learning import load_finished
+from dsa_lite.student import Student, Tokenizer
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What run.toml says a run is made of. `student`: the folder or hub id of the base."""
+
+    skill: str
+    teacher: str
+    student: str
+    backend: str
+    seed: int
+
+
+def identity_of(run: RunDir) -> Identity:
+    """Raises ConfigError for a run.toml that names no models."""
+    table = run.settings().get("identity")
+    try:
+        assert isinstance(table, dict)
+        words = {name: str(table[name]) for name in ("skill", "teacher", "student", "backend")}
+        return Identity(**words, seed=int(table["seed"]))
+    except (AssertionError, KeyError, ValueError) as error:
+        raise ConfigError(
+            f"{run.path}: run.toml has no complete table [identity]", hint="is it a run folder?"
+        ) from error
+
+
+def require_tuned(run: RunDir) -> None:
+    """Raises UsageError while the run has no trained student."""
+    entry = run.stage("tune")
+    if entry is None or entry.status != "done" or not run.adapter.is_dir():
+        raise UsageError(
+            f"{run.path} has no trained student yet", hint="go on with the same dsa-lite run command and --out first"
+        )
+
+
+@contextmanager
+def open_finished(run: RunDir) -> Iterator[Student]:
+    """The student as the run left it. Raises DsaError when its base or its last checkpoint is gone or has changed."""
+    require_tuned(run)
+    who = identity_of(run)
+    config = Config.model_validate(run.settings().get("config", {}))
+    teacher = ModelChoice("teacher", "", who.teacher, who.teacher, False)
+    student = ModelChoice("student", who.backend, who.student, who.student, False)
+    job = Job(SkillPack(name=who.skill, title=who.skill, topics=()), teacher, student, config, run.path)
+    context = Context(job, run, lambda _: None)
+    try:
+        load_finished(context, "tune")
+        yield context.student
+    finally:
+        context.close()
+
+
+def prompt_text(tokenizer: Tokenizer, problem: str) -> str:
+    """A problem as the student is asked it, up to where its answer begins."""
+    template = tokenizer.chat_template or PLAIN_TEMPLATE
+    chat = [Message(role="user", content=problem)]
+    return render(template, chat, special_tokens=tokenizer.special_tokens, add_generation_prompt=True)
+
+
+def replies(student: Student, problems: Sequence[str], max_tokens: int, *, adapter: bool = True) -> list[str]:
+    """Greedy replies in the problems' order. Raises UsageError for a problem that fills the student's context."""
+    prompts = [encode_prompt(student.tokenizer, problem) for problem in problems]
+    room = student.context_tokens - max((len(p) for p in prompts), default=0)
+    if room < 1:
+        raise UsageError(
+            f"the question is too long: {student.name} takes {student.context_tokens} tokens", hint="ask a shorter one"
+        )
+    written = student.generate(prompts, max(1, min(max_tokens, room)), adapter=adapter)
+    return [student.tokenizer.decode(reply) for reply in written]
+
+
+def probes(run: RunDir, count: int) -> tuple[list[str], str]:
+    """Up to `count` problems to compare answers on, and what they are.
+
+    Held-out items of the run's skill, from all over its topics; exercises of the run where its skill is not to be found
+    by name any more.
+    """
+    try:
+        items = load_skill(identity_of(run).skill).held_out.get("eval", ())
+        problems, what = [(item.id, item.problem) for item in items], "held-out items"
+    except DsaError:
+        problems = []
+    if not problems:
+        problems, what = [(e.id, e.problem) for e in run.exercises().read()], "exercises of the run"
+    problems.sort(key=lambda pair: hashlib.sha256(pair[0].encode()).digest())
+    return [problem for _, problem in problems[:count]], what

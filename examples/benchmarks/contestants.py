@@ -1,0 +1,206 @@
+"""What `generation.py` compares: each answers the same requests and says how long it took."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import json
+import multiprocessing
+import socket
+import statistics
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from dsa_lite.teacher import Request, TeacherOptions
+from dsa_lite_llama_cpp.teacher import LlamaCppTeacher
+
+#: A request's number of tokens written, and the seconds from the start of all to its reply.
+Answers = list[tuple[int, float]]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One pass over the requests. `first`: seconds until half of those asked together have their first token."""
+
+    rate: float
+    first: float
+
+
+class Contestant(Protocol):
+    name: str
+    in_flight: int
+
+    def answer(self, requests: Sequence[Request]) -> Answers: ...
+
+    def peak(self) -> int | None:
+        """Bytes of memory taken at most so far; None: unknown."""
+        ...
+
+    def close(self) -> None: ...
+
+
+def sample(contestant: Contestant, requests: Sequence[Request]) -> Sample:
+    """Tokens per second over all requests, and the time to the first token with as many asked as fly together."""
+    short = [r.model_copy(update={"max_tokens": 1}) for r in requests[: contestant.in_flight]]
+    first = statistics.median(seconds for _, seconds in contestant.answer(short))
+    start = time.perf_counter()
+    tokens = sum(count for count, _ in contestant.answer(requests))
+    return Sample(tokens / (time.perf_counter() - start), first)
+
+
+def peak_of(pid: int) -> int | None:
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
+    except (OSError, StopIteration):
+        return None
+
+
+class Ours:
+    def __init__(self, model: Path, in_flight: int, threads: int) -> None:
+        """`in_flight` 0: as the engine finds best."""
+        self.name = f"dsa-lite, {in_flight or 'own choice'} in flight"
+        self.in_flight = in_flight or 32
+        self._teacher = LlamaCppTeacher(str(model), TeacherOptions(in_flight=in_flight, threads=threads))
+
+    def answer(self, requests: Sequence[Request]) -> Answers:
+        start, found = time.perf_counter(), []
+        for reply in self._teacher.write(requests):
+            if reply.finish == "error":
+                raise SystemExit(f"{self.name}: {reply.error}")
+            found.append((reply.tokens_out, time.perf_counter() - start))
+        return found
+
+    def tokens_in(self, request: Request) -> int:
+        return next(self._teacher.write([request])).tokens_in
+
+    @property
+    def chosen(self) -> int:
+        return self._teacher.in_flight
+
+    def peak(self) -> int | None:
+        return peak_of(self._teacher.pid) if self._teacher.pid else None
+
+    def close(self) -> None:
+        self._teacher.close()
+
+
+class OneAtATime:
+    """llama-cpp-python's `Llama.create_chat_completion` in a process of its own."""
+
+    name, in_flight = "llama-cpp-python, one at a time", 1
+
+    def __init__(self, model: Path, threads: int, context: int) -> None:
+        spawn = multiprocessing.get_context("spawn")
+        self._pipe, theirs = spawn.Pipe()
+        self._process = spawn.Process(target=_one_at_a_time, args=(theirs, str(model), threads, context), daemon=True)
+        self._process.start()
+
+    def answer(self, requests: Sequence[Request]) -> Answers:
+        self._pipe.send([r.model_dump() for r in requests])
+        found: Answers = self._pipe.recv()
+        return found
+
+    def peak(self) -> int | None:
+        return peak_of(self._process.pid or 0)
+
+    def close(self) -> None:
+        self._pipe.send(None)
+        self._process.join()
+
+
+def _one_at_a_time(pipe: Any, model: str, threads: int, context: int) -> None:
+    import llama_cpp
+
+    sizes = {"n_ctx": context, "n_threads": threads or None, "n_threads_batch": threads or None, "n_gpu_layers": -1}
+    llama = llama_cpp.Llama(model, **sizes, verbose=False)
+    while (requests := pipe.recv()) is not None:
+        start, found = time.perf_counter(), []
+        for r in requests:
+            schema = r["json_schema"]
+            reply = llama.create_chat_completion(
+                messages=r["messages"],
+                response_format={"type": "json_object", "schema": schema} if schema else None,
+                max_tokens=r["max_tokens"],
+                temperature=r["temperature"],
+                top_p=r["top_p"],
+                top_k=0,
+                min_p=0.0,
+                repeat_penalty=1.0,
+                seed=r["seed"],
+            )
+            found.append((reply["usage"]["completion_tokens"], time.perf_counter() - start))
+        pipe.send(found)
+
+
+class LlamaServer:
+    def __init__(self, binary: Path, model: Path, in_flight: int, threads: int, context: int) -> None:
+        self.name, self.in_flight = f"llama-server -np {in_flight}", in_flight
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        command = [str(binary), "-m", str(model), "-np", str(in_flight), "-c", str(in_flight * context)]
+        command += ["--port", str(port), "--jinja", *(["-t", str(threads)] if threads else [])]
+        self._url = f"http://127.0.0.1:{port}"
+        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self._wait()
+
+    def answer(self, requests: Sequence[Request]) -> Answers:
+        start = time.perf_counter()
+
+        def ask(request: Request) -> tuple[int, float]:
+            return self._ask(request), time.perf_counter() - start
+
+        with concurrent.futures.ThreadPoolExecutor(self.in_flight) as pool:
+            return list(pool.map(ask, requests))
+
+    def _ask(self, request: Request) -> int:
+        body: dict[str, Any] = request.model_dump(
+            include={"messages", "max_tokens", "temperature", "top_p", "seed"}
+        ) | {"top_k": 0, "min_p": 0.0}
+        if request.json_schema:
+            body["response_format"] = {"type": "json_schema", "json_schema": {"schema": request.json_schema}}
+        headers = {"content-type": "application/json"}
+        call = urllib.request.Request(f"{self._url}/v1/chat/completions", json.dumps(body).encode(), headers)
+        with urllib.request.urlopen(call) as response:
+            return int(json.load(response)["usage"]["completion_tokens"])
+
+    def _wait(self) -> None:
+        while self._process.poll() is None:
+            try:
+                with urllib.request.urlopen(f"{self._url}/health"):
+                    return
+            except (urllib.error.URLError, ConnectionError):
+                time.sleep(0.2)
+        raise SystemExit(f"{self.name} ended with status {self._process.returncode}")
+
+    def peak(self) -> int | None:
+        return peak_of(self._process.pid)
+
+    def close(self) -> None:
+        self._process.terminate()
+        self._process.wait()
+
+
+@dataclass(frozen=True)
+class BatchedBench:
+    """The ceiling: llama-batched-bench neither samples nor reads or writes text."""
+
+    binary: Path
+    model: Path
+    threads: int
+
+    def sample(self, in_flight: int, prompt: int, tokens: int, requests: int) -> Sample:
+        """The rate that as many requests would have, wave after wave, their shared prompt computed once."""
+        command = [str(self.binary), "-m", str(self.model), "-npp", str(prompt), "-ntg", str(tokens), "-pps"]
+        command += ["-npl", str(in_flight), "-c", str(prompt + in_flight * (prompt + tokens)), "-b", "2048"]
+        command += ["--output-format", "jsonl", *(["-t", str(self.threads)] if self.threads else [])]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        found = json.loads(next(line for line in done.stdout.splitlines() if line.startswith("{")))
+        seconds = found["t_pp"] + found["t_tg"] * requests / in_flight
+        return Sample(tokens * requests / seconds, found["t_pp"])

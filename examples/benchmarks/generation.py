@@ -1,0 +1,195 @@
+"""Tokens per second of the llama.cpp teacher beside other ways to run the same model.
+
+    python examples/benchmarks/generation.py                    # trial size, minutes
+    python examples/benchmarks/generation.py --size 0.5b        # 0.52 billion random weights, Q4_K_M; hours on a CPU
+
+The same requests go, in turns within one run, to llama-cpp-python's own API one at a time, to this package's engine
+with 1, 4, 8, ... in flight and with the number it finds itself, and, where their programs are given, to llama-server
+and to llama-batched-bench (the ceiling: it neither samples nor handles text). The figures are medians over the turns;
+ratios are taken within a turn. Run it on a machine that does nothing else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from contestants import BatchedBench, Contestant, LlamaServer, OneAtATime, Ours, Sample, sample
+from random_model import SIZES, make
+
+import dsa_lite
+from dsa_lite.records import Message
+from dsa_lite.teacher import Request
+
+BUILD = """
+The two programs, of the very llama.cpp that llama-cpp-python was built from:
+  pip download --no-deps --no-binary :all: llama-cpp-python==0.3.36 && tar xzf llama_cpp_python-0.3.36.tar.gz
+  cmake -S llama_cpp_python-0.3.36/vendor/llama.cpp -B build -DCMAKE_BUILD_TYPE=Release -DLLAMA_CURL=OFF
+  cmake --build build --target llama-server llama-batched-bench -j
+Then: --server build/bin/llama-server --batched-bench build/bin/llama-batched-bench
+"""
+SCHEMA = {
+    "type": "object",
+    "properties": {"problem": {"type": "string", "maxLength": 800}, "answer": {"type": "string", "maxLength": 100}},
+    "required": ["problem", "answer"],
+    "additionalProperties": False,
+}
+TEXT = "the sum of two numbers is found digit by digit from the right and what is carried is added to the next"
+WORDS = TEXT.split()
+
+
+@dataclass(frozen=True)
+class Case:
+    """One kind of request. `prefix`: words that all requests begin with."""
+
+    model: str
+    schema: bool
+    prefix: int
+    name: str
+
+    def requests(self, count: int, max_tokens: int) -> list[Request]:
+        start = " ".join(WORDS[i % len(WORDS)] for i in range(self.prefix))
+        # Not in a system message: the bundled teacher's template leaves that out.
+        earlier = (Message(role="user", content=start), Message(role="assistant", content="I see."))
+        return [
+            Request(
+                id=f"r{n}",
+                messages=(*earlier, Message(role="user", content=f"Write exercise {n} about {WORDS[n % len(WORDS)]}.")),
+                json_schema=SCHEMA if self.schema else None,
+                max_tokens=max_tokens,
+                seed=n,
+            )
+            for n in range(count)
+        ]
+
+
+@dataclass
+class Line:
+    """What one contestant did in one case, turn by turn."""
+
+    case: str
+    contestant: str
+    samples: list[Sample] = field(default_factory=list)
+    peak: int | None = None
+
+    @property
+    def rate(self) -> float:
+        return statistics.median(s.rate for s in self.samples)
+
+    @property
+    def first(self) -> float:
+        return statistics.median(s.first for s in self.samples)
+
+    def ratio(self, other: Line | None) -> float | None:
+        if other is None:
+            return None
+        return statistics.median(a.rate / b.rate for a, b in zip(self.samples, other.samples, strict=True))
+
+
+def main() -> None:
+    args = _arguments()
+    lines = []
+    bundled = next((Path(dsa_lite.__file__).parent / "bundled" / "teacher").glob("*.gguf"))
+    models = [args.model] if args.model else [make(args.folder, args.size), bundled]
+    for model in models:
+        lines += _measure(model, args)
+    if args.json:
+        record = [{**asdict(line), "rate": line.rate, "first": line.first} for line in lines]
+        args.json.write_text(json.dumps(record, indent=1), encoding="utf-8")
+
+
+def _measure(model: Path, args: argparse.Namespace) -> list[Line]:
+    """All cases on one model, printed as they are done."""
+    gauge = Ours(model, 1, args.threads)
+    words = _words_for(gauge, args.prefix)
+    cases = [
+        Case(model.stem, schema, prefix, f"{'JSON schema' if schema else 'free text'}, {length} prefix")
+        for prefix, length in ((8, "short"), (words, f"{args.prefix}-token"))
+        for schema in (False, True)
+    ]
+    longest = gauge.tokens_in(cases[-1].requests(1, 1)[0]) + args.tokens + 64
+    gauge.close()
+    contestants: list[Contestant] = [OneAtATime(model, args.threads, longest)]
+    contestants += [Ours(model, n, args.threads) for n in (*args.in_flight, 0)]
+    if args.server:
+        contestants += [LlamaServer(args.server, model, n, args.threads, longest) for n in args.in_flight]
+    bench = BatchedBench(args.batched_bench, model, args.threads) if args.batched_bench else None
+    found = []
+    try:
+        for case in cases:
+            lines = _turns(case, contestants, bench, args)
+            _print(case, lines)
+            found += lines
+    finally:
+        for contestant in contestants:
+            contestant.close()
+    return found
+
+
+def _words_for(gauge: Ours, tokens: int) -> int:
+    """How many words make a prompt of so many tokens."""
+    few, many = (gauge.tokens_in(Case("", False, n, "").requests(1, 1)[0]) for n in (50, 150))
+    return max(8, 50 + (tokens - few) * 100 // max(1, many - few))
+
+
+def _turns(
+    case: Case, contestants: Sequence[Contestant], bench: BatchedBench | None, args: argparse.Namespace
+) -> list[Line]:
+    requests = case.requests(args.requests, args.tokens)
+    lines = {c.name: Line(f"{case.model}: {case.name}", c.name) for c in contestants}
+    ceilings = {n: Line(f"{case.model}: {case.name}", f"llama-batched-bench -npl {n}") for n in args.in_flight}
+    gauge = next(c for c in contestants if isinstance(c, Ours))
+    prompt = gauge.tokens_in(requests[0].model_copy(update={"max_tokens": 1}))
+    for _ in range(args.repeats):
+        for contestant in contestants:
+            lines[contestant.name].samples.append(sample(contestant, requests))
+        if bench and not case.schema:
+            for n, line in ceilings.items():
+                line.samples.append(bench.sample(n, prompt, args.tokens, args.requests))
+    for contestant in contestants:
+        lines[contestant.name].peak = contestant.peak()
+        if isinstance(contestant, Ours) and "own choice" in contestant.name:
+            lines[contestant.name].contestant += f" ({contestant.chosen})"
+    return [*lines.values(), *(line for line in ceilings.values() if line.samples)]
+
+
+def _print(case: Case, lines: Sequence[Line]) -> None:
+    base = lines[0]
+    ceiling = max((line for line in lines if "batched-bench" in line.contestant), key=lambda x: x.rate, default=None)
+    print(f"\n{base.case}")
+    print(f"{'':42} tokens/s  first token  x one at a time  x ceiling  peak memory")
+    for line in lines:
+        to_base, to_ceiling = line.ratio(base), line.ratio(ceiling)
+        peak = f"{line.peak / 1e6:8,.0f} MB" if line.peak else ""
+        ratio = f"{to_ceiling:10.2f}" if to_ceiling else " " * 10
+        print(
+            f"{line.contestant:42} {line.rate:8,.1f} {line.first:10.2f} s {to_base:16.2f} {ratio}  {peak}", flush=True
+        )
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=BUILD, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--size", choices=SIZES, default="trial", help="of the random model (default: trial)")
+    add("--model", type=Path, help="measure this GGUF file instead of a random model and the bundled teacher")
+    add("--folder", type=Path, default=Path("runs/benchmarks"), help="where the random model is kept")
+    add("--requests", type=int, default=32, help="in one turn (default: 32)")
+    add("--tokens", type=int, default=64, help="written for each request (default: 64)")
+    add("--prefix", type=int, default=1000, help="tokens of the long shared prefix (default: 1000)")
+    add("--repeats", type=int, default=3, help="turns (default: 3)")
+    add("--threads", type=int, default=0, help="0: all cores")
+    add("--in-flight", type=int, nargs="+", default=[1, 4, 8, 16, 32])
+    add("--server", type=Path, help="llama-server")
+    add("--batched-bench", type=Path, help="llama-batched-bench")
+    add("--json", type=Path, help="also write every sample to this file")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

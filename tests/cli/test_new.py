@@ -1,0 +1,94 @@
+"""`dsa-lite new`: a file to edit, from a teacher or without one."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from dsa_lite.cli import cli
+from dsa_lite.io import plugins
+from dsa_lite.io.skills import load_skill
+from dsa_lite.testing import ScriptedTeacher
+
+EVIL = "Bad\x1b]0;title\x07 name"
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def scripted(monkeypatch: pytest.MonkeyPatch, *names: str) -> ScriptedTeacher:
+    topics = [
+        {"name": n, "description": f"about {n}", "prerequisites": list(names[:i][-1:])} for i, n in enumerate(names)
+    ]
+    text = json.dumps({"description": "All about it.", "checker": "exact", "topics": topics})
+    teacher = ScriptedTeacher(lambda _: text)
+    monkeypatch.setattr(plugins, "open_teacher", lambda kind, source, options: teacher)
+    return teacher
+
+
+def test_an_empty_template_needs_no_teacher(terminal: CliRunner) -> None:
+    result = terminal.invoke(cli, ["new", "SQL window functions", "--empty"])
+    assert result.exit_code == 0, result.output
+    assert "dsa-lite run ./sql-window-functions" in result.stdout
+    assert load_skill("sql-window-functions").title == "SQL window functions"
+    again = terminal.invoke(cli, ["new", "SQL window functions", "--empty"])
+    assert again.exit_code == 2
+    assert "there is already sql-window-functions/skill.toml" in again.stderr
+
+
+def test_a_teachers_syllabus_becomes_a_skill(terminal: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+    teacher = scripted(monkeypatch, "Rows", EVIL, "Ranks", "Frames")
+    result = terminal.invoke(
+        cli, ["new", "SQL: window functions", "--teacher", "http://localhost:1/v1", "-o", "my dir/s"]
+    )
+    assert result.exit_code == 0, result.output
+    assert "\x1b" not in result.output
+    assert "Frames (after Ranks)" in result.stdout
+    assert "dsa-lite run 'my dir/s'" in result.stdout
+    pack = load_skill("my dir/s")
+    assert (pack.name, pack.title, pack.checker) == ("sql-window-functions", "SQL: window functions", "exact")
+    assert [t.name for t in pack.topics] == ["Rows", "Ranks", "Frames"]
+    assert teacher.closed
+
+
+def test_an_unusable_teacher_leaves_nothing_behind(
+    terminal: CliRunner, monkeypatch: pytest.MonkeyPatch, here: Path
+) -> None:
+    teacher = scripted(monkeypatch, "Rows")
+    result = terminal.invoke(cli, ["new", "SQL", "--teacher", "http://localhost:1/v1"])
+    assert result.exit_code == 1
+    assert "1 usable topics" in result.stderr
+    assert "--empty" in result.stderr
+    assert not list(here.iterdir())
+    assert teacher.closed
+
+
+def test_the_bundled_teacher_says_that_a_real_one_is_needed(terminal: CliRunner, here: Path) -> None:
+    pytest.importorskip("llama_cpp")
+    result = terminal.invoke(cli, ["new", "Roman numerals"])
+    assert result.exit_code == 1
+    assert "no usable syllabus for 'Roman numerals'" in result.stderr
+    assert "a GGUF file, or the URL" in result.stderr
+    assert not list(here.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["new"], "Missing argument 'TITLE'"),
+        (["new", " ?! "], "TITLE is the subject in words"),
+        (["new", "SQL", "--empty", "--teacher", "x.gguf"], "leave --teacher out"),
+        (["new", "SQL", "--teacher", "none.gguf"], "none.gguf"),
+    ],
+)
+def test_usage_errors(terminal: CliRunner, words: list[str], message: str, here: Path) -> None:
+    result = terminal.invoke(cli, words)
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert not list(here.iterdir())
