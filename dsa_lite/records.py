@@ -60,6 +60,7 @@ class SkillPack(Record):
     topics: tuple[Topic, ...]
     held_out: dict[Split, tuple[HeldOutItem, ...]] = Field(default_factory=dict)
     exercises: tuple[Exercise, ...] = Field(default=(), description="imported ones, in the order of their file")
+    notes: tuple[str, ...] = Field(default=(), description="what one should know before it is taught")
 
 
 class Skill(Record):

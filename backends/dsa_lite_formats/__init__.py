@@ -14,17 +14,16 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from dsa_lite.errors import MissingExtra, UsageError
+from dsa_lite.errors import MissingExtra, ModelError
+from dsa_lite.formats import check_numbers
 from dsa_lite.model_folder import find_folder, read_json
-
-_PRECISIONS = ("F32", "F16", "BF16")
 
 
 def export_peft(base: str, adapter: Path, out: Path, quantize: str, name: str) -> list[str]:
     """The adapter as PEFT reads it."""
     from dsa_lite_formats.adapter import read_adapter, write_peft
 
-    _refuse_quantize("peft", quantize, ())
+    check_numbers("peft", quantize)
     write_peft(read_adapter(adapter), _portable(base), out)
     return []
 
@@ -33,9 +32,9 @@ def export_mlx(base: str, adapter: Path, out: Path, quantize: str, name: str) ->
     """The adapter as mlx-lm reads it."""
     from dsa_lite_formats.adapter import read_adapter, write_mlx
 
-    _refuse_quantize("mlx", quantize, ())
-    config = read_json(find_folder(base) / "config.json")
-    write_mlx(read_adapter(adapter), _portable(base), int(config["num_hidden_layers"]), out)
+    check_numbers("mlx", quantize)
+    blocks = _blocks(find_folder(base))
+    write_mlx(read_adapter(adapter), _portable(base), blocks, out)
     return []
 
 
@@ -44,7 +43,7 @@ def export_merged(base: str, adapter: Path, out: Path, quantize: str, name: str)
     from dsa_lite_formats.adapter import read_adapter
     from dsa_lite_formats.merging import write_merged
 
-    _refuse_quantize("merged", quantize, _PRECISIONS)
+    check_numbers("merged", quantize)
     write_merged(find_folder(base), read_adapter(adapter), out, quantize)
     return []
 
@@ -71,7 +70,7 @@ def export_gguf_adapter(base: str, adapter: Path, out: Path, quantize: str, name
     from dsa_lite_formats.adapter import read_adapter
     from dsa_lite_formats.gguf_files import write_gguf_adapter
 
-    _refuse_quantize("gguf-adapter", quantize, ())
+    check_numbers("gguf-adapter", quantize)
     write_gguf_adapter(find_folder(base), read_adapter(adapter), out / f"{name}-lora.gguf", name)
     return []
 
@@ -97,15 +96,20 @@ def answer_gguf_adapter(base: str, out: Path, prompts: Sequence[str], max_tokens
         return answer(whole, prompts, max_tokens, path)
 
 
+def _blocks(folder: Path) -> int:
+    """Blocks of a text model. Raises ModelError, naming the layout, where config.json does not state them itself."""
+    config = read_json(folder / "config.json")
+    if not isinstance(config.get("num_hidden_layers"), int):
+        name = (config.get("architectures") or ["this model"])[0]
+        why = "nests its text model in text_config" if "text_config" in config else "does not state num_hidden_layers"
+        raise ModelError(f"{folder}: adapters of {name} are not written for mlx-lm: config.json {why}",
+                         hint="try --to peft or --to merged")  # fmt: skip
+    return int(config["num_hidden_layers"])
+
+
 def _need_gguf() -> None:
     if find_spec("gguf") is None:
         raise MissingExtra("writing GGUF files needs the package gguf", hint='pip install "dsa-lite[export]"')
-
-
-def _refuse_quantize(target: str, asked: str, allowed: Sequence[str]) -> None:
-    if asked and asked not in allowed:
-        hint = f"{target} takes {', '.join(allowed)}" if allowed else f"{target} is written in float32"
-        raise UsageError(f"{target} cannot be written as {asked}", hint=f"{hint}; --to gguf takes any format")
 
 
 def _portable(base: str) -> str:

@@ -16,7 +16,8 @@ import gguf
 import numpy as np
 from numpy.typing import NDArray
 
-from dsa_lite.errors import MissingExtra, ModelError, UsageError
+from dsa_lite.errors import MissingExtra, ModelError
+from dsa_lite.formats import check_numbers
 from dsa_lite_formats.adapter import Adapter
 from dsa_lite_formats.layouts import Layout, read_layout
 from dsa_lite_formats.llama_log import log_kept
@@ -25,6 +26,7 @@ from dsa_lite_formats.tensors import Floats, Tensor, read_model
 from dsa_lite_formats.vocabulary import add_vocabulary
 
 _KINDS = gguf.GGMLQuantizationType
+_EMBEDDING = "model.embed_tokens.weight"
 #: Written directly; every other number format is made from F16 by llama.cpp.
 DIRECT = {
     "F32": (_KINDS.F32, gguf.LlamaFileType.ALL_F32),
@@ -32,15 +34,12 @@ DIRECT = {
     "BF16": (_KINDS.BF16, gguf.LlamaFileType.MOSTLY_BF16),
     "Q8_0": (_KINDS.Q8_0, gguf.LlamaFileType.MOSTLY_Q8_0),
 }
-_QUANTISED = ("Q2_K", "Q3_K_S", "Q3_K_M", "Q3_K_L", "Q4_0", "Q4_1", "Q4_K_S", "Q4_K_M", "Q5_0", "Q5_1", "Q5_K_S",
-              "Q5_K_M", "Q6_K", "IQ4_XS", "IQ4_NL")  # fmt: skip
 
 
 def check_kind(kind: str) -> None:
     """Raises UsageError for an unknown number format, MissingExtra where llama.cpp is needed and not there."""
-    if kind not in DIRECT and kind not in _QUANTISED:
-        raise UsageError(f"unknown number format {kind}", hint=f"known: {', '.join([*DIRECT, *_QUANTISED])}")
-    if kind in _QUANTISED and find_spec("llama_cpp") is None:
+    check_numbers("gguf", kind)
+    if kind not in DIRECT and find_spec("llama_cpp") is None:
         raise MissingExtra(
             f"{kind} is made by llama.cpp, which is not installed", hint='pip install "dsa-lite[llama-cpp]"'
         )
@@ -64,13 +63,15 @@ def _write_direct(base: Path, layout: Layout, adapter: Adapter | None, path: Pat
     tensors = read_model(base)
     if adapter is not None:
         check_fits(adapter, tensors, base)
+    if _EMBEDDING not in tensors:
+        raise ModelError(f"{base}: this {layout.name} has no {_EMBEDDING}", hint="try --to merged instead")
     writer = gguf.GGUFWriter(path, layout.label)
     writer.add_type(gguf.GGUFType.MODEL)
     writer.add_name(name)
     layout.describe(writer)
     writer.add_file_type(DIRECT[kind][1])
     writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
-    add_vocabulary(writer, base, tensors["model.embed_tokens.weight"].shape[0])
+    add_vocabulary(writer, base, tensors[_EMBEDDING].shape[0])
     data: list[Callable[[], NDArray[Any]]] = []
     factors = layout.rope_factors()
     if factors is not None:

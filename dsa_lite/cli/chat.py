@@ -116,10 +116,10 @@ def _asking(run: Path, versus: bool, max_tokens: int | None) -> Iterator[Ask]:
 
     quiet_environment()
     from dsa_lite.io.rundir import RunDir
-    from dsa_lite.stages.finished import open_finished, replies
+    from dsa_lite.stages.finished import config_of, open_finished, replies
 
     folder = RunDir.read(run)
-    longest = max_tokens or int(folder.settings().get("config", {}).get("evaluate", {}).get("max_tokens", 256))
+    longest = max_tokens or config_of(folder).evaluate.max_tokens
     with open_finished(folder) as student:
 
         def ask(question: str) -> dict[str, str]:

@@ -75,8 +75,8 @@ def inspect_command(source: Path, show_mask: bool, index: str | None, student: s
 
 def _inspect_run(path: Path, student: str | None) -> Inspected:
     from dsa_lite.io.rundir import RunDir
-    from dsa_lite.stages.finished import identity_of
-    from dsa_lite.stages.inspecting import config_of, of_run, round_of
+    from dsa_lite.stages.finished import config_of, identity_of
+    from dsa_lite.stages.inspecting import of_run, round_of
 
     run = RunDir.read(path)
     config, own = config_of(run), identity_of(run)

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dsa_lite.cli.failure import debug_option
+from dsa_lite.formats import FORMATS
 
 if TYPE_CHECKING:
     from dsa_lite.stages.export import Exported
 
-FORMATS = ["peft", "merged", "gguf-adapter", "gguf", "ollama", "mlx", "dataset"]
 EPILOG = """\b
 Formats:
   peft          LoRA adapter for Transformers + PEFT, with a model card
@@ -33,7 +33,7 @@ Examples:
 
 @click.command("export", short_help="Write the trained student for other tools.", epilog=EPILOG)
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--to", "kind", type=click.Choice(FORMATS), required=True, help="The format.")
+@click.option("--to", "kind", type=click.Choice(list(FORMATS)), required=True, help="The format.")
 @click.option(
     "--quantize",
     metavar="TYPE",

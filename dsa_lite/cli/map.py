@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     Found = Mapping[str, list[tuple[Exercise, Decision]]]
 
+#: As in dsa_lite.records, which would slow --help down; a test compares.
 REGIONS = ["error", "hard", "easy", "ambiguous", "unclassified"]
 NOTHING = "Nothing has been mapped here yet: the map is drawn after the first round of tuning."
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from dsa_lite.cli.config import environment
 from dsa_lite.cli.failure import debug_option
 
 if TYPE_CHECKING:
@@ -28,7 +29,8 @@ _NAME_CHARS = 60
 @click.option(
     "--teacher",
     metavar="MODEL",
-    help="The model that proposes the syllabus: a GGUF file, or the URL of an OpenAI-compatible server.",
+    help="The model that proposes the syllabus: a GGUF file, the URL of an OpenAI-compatible server, or a name from "
+    "`dsa-lite models`.",
 )
 @click.option(
     "-o",
@@ -39,10 +41,13 @@ _NAME_CHARS = 60
 )
 @click.option("--empty", is_flag=True, help="Ask no teacher: write a template with two example topics.")
 @click.option(
-    "--seed", type=click.IntRange(0, 2**31 - 1), default=0, metavar="N", help="Another seed, another proposal."
+    "--seed", type=click.IntRange(0, 2**31 - 1), metavar="N", help="Another seed, another proposal. Default: 0."
 )
 @debug_option
-def new_command(title: str, teacher: str | None, out: Path | None, empty: bool, seed: int) -> None:
+@click.pass_context
+def new_command(
+    context: click.Context, title: str, teacher: str | None, out: Path | None, empty: bool, seed: int | None
+) -> None:
     """Write a commented skill.toml for TITLE, the subject in a few words.
 
     The teacher proposes topics with their prerequisites; edit the file, then teach it with dsa-lite run FOLDER.
@@ -61,7 +66,7 @@ def new_command(title: str, teacher: str | None, out: Path | None, empty: bool, 
     if empty:
         path = write_skill(folder, skill_toml(name, title))
     else:
-        found = _proposal(title, teacher, seed)
+        found = _proposal(context, title, teacher, seed)
         text = skill_toml(name, title, description=found.description, checker=found.checker, topics=found.topics)
         path = write_skill(folder, text)
         _tell(found)
@@ -69,8 +74,9 @@ def new_command(title: str, teacher: str | None, out: Path | None, empty: bool, 
     click.echo(f"wrote {path}\n  edit it, then: dsa-lite run {shlex.quote(shown)}")
 
 
-def _proposal(title: str, teacher: str | None, seed: int) -> Proposal:
+def _proposal(context: click.Context, title: str, teacher: str | None, seed: int | None) -> Proposal:
     """The teacher's proposal; why an attempt was refused goes to stderr."""
+    from dsa_lite.cli.models import machine_places
     from dsa_lite.cli.text import clean
     from dsa_lite.io.config_files import load_config
     from dsa_lite.io.models import choose_teacher
@@ -78,8 +84,9 @@ def _proposal(title: str, teacher: str | None, seed: int) -> Proposal:
     from dsa_lite.stages.new_skill import propose
     from dsa_lite.teacher import TeacherOptions
 
-    choice = choose_teacher(teacher)
-    settings = load_config([("the teacher's own file", choice.settings)]).teacher
+    choice = choose_teacher(teacher, machine_places())
+    config = load_config([("the teacher's own file", choice.settings), *environment(context)])
+    settings = config.teacher
     options = TeacherOptions(
         context_tokens=settings.context_tokens,
         in_flight=1,
@@ -88,7 +95,13 @@ def _proposal(title: str, teacher: str | None, seed: int) -> Proposal:
     )
     click.echo(f"asking {clean(choice.label, 80)} for a syllabus ...", err=True)
     with open_teacher(choice.kind, choice.source, options) as opened:
-        return propose(opened, title, settings, seed, lambda text: click.echo(f"  {clean(text, 200)}", err=True))
+        return propose(
+            opened,
+            title,
+            settings,
+            config.seed if seed is None else seed,
+            lambda text: click.echo(f"  {clean(text, 200)}", err=True),
+        )
 
 
 def _tell(found: Proposal) -> None:

@@ -88,8 +88,12 @@ def print_next(console: Console, summary: Mapping[str, Any], run: RunDir) -> Non
     ]
     console.print(indented(clean(", ".join(facts))))
     console.print(Text(f"  adapter: {clean(str(run.adapter))}"), soft_wrap=True)
+    if run.report.is_file():
+        console.print(Text(f"  report:  {clean(str(run.report))} (opens in any browser)"), soft_wrap=True)
     console.print(heading("Next"))
-    lines = [f"dsa-lite {verb} {shlex.quote(clean(str(run.path)))}" for verb in ("show", "map")]
+    path = shlex.quote(clean(str(run.path)))
+    lines = [f'dsa-lite ask {path} "…"', f"dsa-lite export {path} --to gguf"]
+    lines += [f"dsa-lite {verb} {path}" for verb in ("show", "map")]
     if summary.get("backend") == "torch":
         lines += load_lines(run)
     for line in lines:

@@ -51,6 +51,11 @@ def _plain(text: str) -> str:
     return text.translate(_SIGNS).replace("\\cdot", "*").replace("\\", "")
 
 
+def plain_text(text: str) -> str:
+    """A text in one spelling: case, runs of blanks, Unicode forms and end marks make no other text of it."""
+    return re.sub(r"\s+", " ", _plain(text)).strip(" .?!")
+
+
 def _pieces(text: str) -> tuple[list[str], list[str]]:
     """(expressions, words). Pieces between blanks are one or the other; expressions split by blanks only are joined."""
     expressions: list[str] = []
@@ -116,7 +121,7 @@ class Problem:
         tokens = len(re.findall(r"\d+(?:\.\d+)?|[^\W\d_]+|\S", joined))
         short = len(found) <= _SHORT and tokens >= _INFORMATIVE
         return cls(
-            plain=re.sub(r"\s+", " ", _plain(text)).strip(" .?!"),
+            plain=plain_text(text),
             signature=joined,
             words=frozenset(found),
             trigrams=frozenset(tuple(found[i : i + 3]) for i in range(max(1, len(found) - 2))),

@@ -37,16 +37,16 @@ GRAPH, PREREQUISITES = "graph.json", "prerequisites.jsonl"
 TEXTBOOKS, EXERCISES, REJECTED = "textbooks.jsonl", "exercises.jsonl", "rejected.jsonl"
 REHEARSAL = "rehearsal.jsonl"
 ROUNDS, DYNAMICS, CHECKPOINTS = "rounds", "training_dynamics", "checkpoints"
-ADAPTER, EVALUATION = "adapter", "evaluation"
+ADAPTER, EVALUATION, EXPORT = "adapter", "evaluation", "export"
 
-#: What each stage leaves behind besides its checkpoints and its lines in shared files.
+#: What each stage leaves behind besides its checkpoints and its lines in shared files; exports hold tune's student.
 OUTPUTS: Mapping[str, tuple[str, ...]] = {
     "graph": (PREREQUISITES, GRAPH),
     "textbooks": (TEXTBOOKS,),
     "exercises": (EXERCISES,),
     "rehearsal": (REHEARSAL,),
     "pretrain": (),
-    "tune": (ROUNDS, DYNAMICS, ADAPTER),
+    "tune": (ROUNDS, DYNAMICS, ADAPTER, EXPORT),
     "evaluate": (EVALUATION,),
     "report": (REPORT,),
 }
@@ -176,6 +176,11 @@ class RunDir:
     def adapter(self) -> Path:
         return self.path / ADAPTER
 
+    @property
+    def exports(self) -> Path:
+        """Where `dsa-lite export` writes unless it is told another place."""
+        return self.path / EXPORT
+
     def write_graph(self, graph: Mapping[str, Any]) -> None:
         write_json(self.path / GRAPH, graph)
 
@@ -190,9 +195,13 @@ class RunDir:
     def read_summary(self) -> dict[str, Any] | None:
         return read_json(self.path / EVALUATION / "summary.json")
 
-    def write_report(self, html: str) -> Path:
-        write_atomic(self.path / REPORT, html)
+    @property
+    def report(self) -> Path:
         return self.path / REPORT
+
+    def write_report(self, html: str) -> Path:
+        write_atomic(self.report, html)
+        return self.report
 
     def write_training_dynamics(self, epoch: int, rows: Iterable[Mapping[str, Any]]) -> None:
         """One epoch in Dataset Cartography's layout: guid, logits_epoch_<n>, gold."""

@@ -67,6 +67,7 @@ def load_skill(name_or_path: str) -> SkillPack:
         topics=tuple(topics),
         held_out={"eval": own.held_out, **held_out} if own.held_out else held_out,
         exercises=own.exercises,
+        notes=own.notes,
     )
 
 

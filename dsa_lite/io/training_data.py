@@ -11,30 +11,37 @@ from pathlib import Path
 from typing import Any
 
 from dsa_lite.core.encoding import target_text
+from dsa_lite.core.in_use import in_use
 from dsa_lite.errors import UsageError
 from dsa_lite.io.rundir import RunDir
 from dsa_lite.records import Decision, Exercise
 
 _ONE_IN = 20  # examples kept for validation
 
+Files = dict[str, list[dict[str, Any]]]
 
-def write_training_data(run: RunDir, folder: Path) -> tuple[dict[str, int], list[str]]:
-    """Fill `folder`; returns the lines of each file and notes. Raises UsageError when the run has no exercises yet."""
-    exercises = sorted(run.exercises().read(), key=lambda e: e.id)
+
+def training_data(run: RunDir) -> Files:
+    """File name -> rows: the exercises in use, and the textbooks. Raises UsageError when the run has none yet."""
+    exercises = in_use(run.exercises().read(), run.rejected().read())
     if not exercises:
         raise UsageError(f"{run.path} has no exercises yet", hint="go on with the run first")
     decisions = {d.example: d for number in run.rounds() for d in run.decisions(number).read()}
-    files: dict[str, list[dict[str, Any]]] = {"train.jsonl": [], "valid.jsonl": [], "removed.jsonl": []}
+    files: Files = {"train.jsonl": [], "valid.jsonl": [], "removed.jsonl": []}
     for exercise in exercises:
         decision = decisions.get(exercise.id)
         files[_file(exercise, decision)].append(_row(exercise, decision))
     texts = sorted(run.textbooks().read(), key=lambda t: t.id)
     files["textbooks.jsonl"] = [{"text": t.text, "id": t.id, "skill": t.skill} for t in texts]
-    files = {name: rows for name, rows in files.items() if rows}
+    return {name: rows for name, rows in files.items() if rows}
+
+
+def write_training_data(files: Files, folder: Path) -> list[str]:
+    """Fill `folder`; returns notes. Raises OSError."""
     for name, rows in files.items():
         text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
         (folder / name).write_bytes(text.encode("utf-8", "replace"))
-    return {name: len(rows) for name, rows in files.items()}, _write_parquet(files, folder)
+    return _write_parquet(files, folder)
 
 
 def _file(exercise: Exercise, decision: Decision | None) -> str:

@@ -10,27 +10,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dsa_lite.config import Config
 from dsa_lite.core.cards import MADE_BY, dataset_card, model_card
+from dsa_lite.core.encoding import prompt_text
 from dsa_lite.core.go_template import modelfile
-from dsa_lite.errors import MissingExtra, UsageError
-from dsa_lite.io.files import remove, writing
+from dsa_lite.errors import DsaError, MissingExtra, UsageError
+from dsa_lite.formats import FORMATS, check_numbers
+from dsa_lite.io.files import cannot_write, remove, writing
 from dsa_lite.io.plugins import answerer, exporter
 from dsa_lite.io.rundir import RunDir
-from dsa_lite.io.training_data import write_training_data
+from dsa_lite.io.training_data import training_data, write_training_data
 from dsa_lite.model_folder import FolderTokenizer, find_folder, read_json, stop_ids
-from dsa_lite.stages.finished import identity_of, open_finished, probes, prompt_text, replies, require_tuned
-
-#: Format -> the exporter that does its weights; "" for none.
-FORMATS = {
-    "peft": "peft",
-    "merged": "merged",
-    "gguf-adapter": "gguf-adapter",
-    "gguf": "gguf",
-    "ollama": "gguf",
-    "mlx": "mlx",
-    "dataset": "",
-}
+from dsa_lite.stages.finished import config_of, identity_of, open_finished, probes, replies, require_tuned
 
 
 @dataclass(frozen=True)
@@ -64,7 +54,7 @@ class Exported:
 
 
 def default_out(run: RunDir, kind: str, quantize: str) -> Path:
-    return run.path / "export" / (f"{kind}-{quantize}" if quantize else kind)
+    return run.exports / (f"{kind}-{quantize}" if quantize else kind)
 
 
 def export(
@@ -73,18 +63,22 @@ def export(
 ) -> Exported:  # fmt: skip
     """Write the student of a finished run to the folder `out`, which appears whole or not at all.
 
-    `items`: held-out items to compare answers on; 0: none. Raises UsageError when `out` is there (without `force`) or
-    the run is unfinished, ModelError for a model that the format cannot hold, MissingExtra with the pip line.
+    `items`: held-out items to compare answers on; 0: none. Raises UsageError when `out` is there (without `force`), the
+    run is unfinished or the format has no number format `quantize`, ConfigError for a run.toml that does not fit,
+    ModelError for a model that the format cannot hold, MissingExtra with the pip line.
     """
+    check_numbers(kind, quantize)
     require_tuned(run)
-    if quantize and not FORMATS[kind].startswith(("gguf", "merged")):
-        raise UsageError(f"--quantize means nothing for --to {kind}", hint="it goes with --to gguf, ollama or merged")
+    config_of(run)
     result = Exported(kind, out)
     with _appearing(out, force) as folder:
         if kind == "dataset":
             say("writing the examples")
-            counts, result.notes = write_training_data(run, folder)
-            _write(folder / "README.md", dataset_card(identity_of(run).skill, counts))
+            files = training_data(run)
+            card = dataset_card(identity_of(run).skill, {name: len(rows) for name, rows in files.items()})
+            with writing(out):
+                result.notes = write_training_data(files, folder)
+                _write(folder / "README.md", card)
         else:
             _export_model(run, kind, folder, quantize, items, result, say)
         result.files = sorted((str(p.relative_to(folder)), p.stat().st_size) for p in folder.rglob("*") if p.is_file())
@@ -98,9 +92,13 @@ def _export_model(
     base = find_folder(who.student)
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{Path(who.student).name}-{who.skill}").strip("-.") or "student"
     say(f"writing {kind}")
-    result.notes += exporter(FORMATS[kind])(who.student, run.adapter, folder, quantize, name)
+    with _blamed(result.out, folder):
+        result.notes += exporter(FORMATS[kind].exporter)(who.student, run.adapter, folder, quantize, name)
     if kind == "ollama":
-        result.notes += _write_modelfile(base, folder)
+        text, notes = _modelfile(base, folder)
+        result.notes += notes
+        with writing(result.out):
+            _write(folder / "Modelfile", text)
     if items:
         say("comparing its answers with the student's")
         result.check = _check(run, kind, folder, items, result.notes)
@@ -113,7 +111,22 @@ def _export_model(
         "files": sorted(p.name for p in folder.iterdir()), "check": check and (check.asked, check.same, check.what),
         "settings": read_json(run.adapter / "adapter_config.json"),
     }  # fmt: skip
-    _write(folder / "README.md", model_card(facts))
+    with writing(result.out):
+        _write(folder / "README.md", model_card(facts))
+
+
+@contextmanager
+def _blamed(out: Path, folder: Path) -> Iterator[None]:
+    """An exporter reads base and adapter and writes into `folder`: says which of the two an OSError inside is about."""
+    try:
+        yield
+    except OSError as error:
+        read = error.filename2 is None and error.filename is not None  # a failed copy names both
+        if read and not Path(os.fsdecode(error.filename)).is_relative_to(folder):
+            reason = error.strerror or str(error)
+            hint = "the student's folder and the run's adapter/ must be there and readable"
+            raise DsaError(f"cannot read {os.fsdecode(error.filename)}: {reason}", hint=hint) from error
+        raise cannot_write(out, error) from error
 
 
 def _check(run: RunDir, kind: str, folder: Path, items: int, notes: list[str]) -> Check | None:
@@ -122,14 +135,14 @@ def _check(run: RunDir, kind: str, folder: Path, items: int, notes: list[str]) -
     if not problems:
         notes.append("not compared with the student: no held-out items and no exercises found")
         return None
-    limit = Config.model_validate(run.settings().get("config", {})).evaluate.max_tokens
+    limit = config_of(run).evaluate.max_tokens
     with open_finished(run) as student:
         expected = replies(student, problems, limit)
         texts = [prompt_text(student.tokenizer, problem) for problem in problems]
         longest = max(len(student.tokenizer.encode(text)) for text in texts)
         limit = max(1, min(limit, student.context_tokens - longest))
     try:
-        found = answerer(FORMATS[kind])(identity_of(run).student, folder, texts, limit)
+        found = answerer(FORMATS[kind].exporter)(identity_of(run).student, folder, texts, limit)
     except MissingExtra as error:
         notes.append(f"not compared with the student: {error.message}; {error.hint}")
         return None
@@ -138,16 +151,15 @@ def _check(run: RunDir, kind: str, folder: Path, items: int, notes: list[str]) -
     return Check(len(pairs), len(pairs) - len(different), what, different[0] if different else None)
 
 
-def _write_modelfile(base: Path, folder: Path) -> list[str]:
-    """The Modelfile beside the one GGUF file: template and stops as trained."""
+def _modelfile(base: Path, folder: Path) -> tuple[str, list[str]]:
+    """(text, notes) of the Modelfile beside the one GGUF file: template and stops as trained."""
     (weights,) = folder.glob("*.gguf")
     tokenizer = FolderTokenizer(base)
     texts = {entry.get("id"): entry.get("content") for entry in read_json(base / "tokenizer.json")["added_tokens"]}
     stops = [texts[number] for number in sorted(stop_ids(base, tokenizer)) if texts.get(number)]
     text, whole = modelfile(weights.name, tokenizer.chat_template, tokenizer.special_tokens, stops)
-    _write(folder / "Modelfile", text)
     told = "its chat template cannot be written as Ollama's: the Modelfile has no TEMPLATE, write one before using it"
-    return [] if whole else [told]
+    return text, [] if whole else [told]
 
 
 def _licence(base: Path) -> str:
@@ -176,20 +188,25 @@ def _appearing(out: Path, force: bool) -> Iterator[Path]:
         remove(part)
         part.mkdir()
     try:
+        yield part
         with writing(out):
-            yield part
-            if out.exists():
-                out.rename(old)
-            try:
-                part.rename(out)
-            except OSError:
-                if old.exists():
-                    old.rename(out)
-                raise
+            _replace(part, out, old)
     finally:
-        for folder in (part, old):
+        for folder in (part, old) if out.exists() else (part,):
             with suppress(OSError):
                 remove(folder)
+
+
+def _replace(part: Path, out: Path, old: Path) -> None:
+    """Put `part` in the place of `out`, which is `old` meanwhile, and is back whatever comes between."""
+    try:
+        if out.exists():
+            out.rename(old)
+        part.rename(out)
+    except BaseException:
+        if old.exists() and not out.exists():
+            old.rename(out)
+        raise
 
 
 def _is_export(folder: Path) -> bool:

@@ -6,18 +6,21 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
-from dsa_lite.chat import PLAIN_TEMPLATE, render
+from pydantic import ValidationError
+
 from dsa_lite.config import Config
 from dsa_lite.core.encoding import encode_prompt
+from dsa_lite.core.in_use import in_use
 from dsa_lite.errors import ConfigError, DsaError, UsageError
 from dsa_lite.io.models import ModelChoice
 from dsa_lite.io.rundir import RunDir
 from dsa_lite.io.skills import load_skill
-from dsa_lite.records import Message, SkillPack
+from dsa_lite.records import Exercise, HeldOutItem, SkillPack
 from dsa_lite.stages.context import Context, Job
 from dsa_lite.stages.learning import load_finished
-from dsa_lite.student import Student, Tokenizer
+from dsa_lite.student import Student
 
 
 @dataclass(frozen=True)
@@ -33,15 +36,26 @@ class Identity:
 
 def identity_of(run: RunDir) -> Identity:
     """Raises ConfigError for a run.toml that names no models."""
-    table = run.settings().get("identity")
+    table: Any = run.settings().get("identity")
     try:
-        assert isinstance(table, dict)
         words = {name: str(table[name]) for name in ("skill", "teacher", "student", "backend")}
         return Identity(**words, seed=int(table["seed"]))
-    except (AssertionError, KeyError, ValueError) as error:
+    except (TypeError, KeyError, ValueError) as error:
         raise ConfigError(
             f"{run.path}: run.toml has no complete table [identity]", hint="is it a run folder?"
         ) from error
+
+
+def config_of(run: RunDir) -> Config:
+    """The settings a run was started with. Raises ConfigError where this version cannot read them."""
+    try:
+        return Config.model_validate(run.settings().get("config", {}))
+    except ValidationError as error:
+        faults = tuple(f"{'.'.join(map(str, f['loc']))}: {f['msg']}" for f in error.errors(include_url=False))
+        raise ConfigError(
+            f"{run.path}: the settings in run.toml do not fit this version of dsa-lite", problems=faults,
+            hint="use the version that [versions] in run.toml names",
+        ) from error  # fmt: skip
 
 
 def require_tuned(run: RunDir) -> None:
@@ -58,7 +72,7 @@ def open_finished(run: RunDir) -> Iterator[Student]:
     """The student as the run left it. Raises DsaError when its base or its last checkpoint is gone or has changed."""
     require_tuned(run)
     who = identity_of(run)
-    config = Config.model_validate(run.settings().get("config", {}))
+    config = config_of(run)
     teacher = ModelChoice("teacher", "", who.teacher, who.teacher, False)
     student = ModelChoice("student", who.backend, who.student, who.student, False)
     job = Job(SkillPack(name=who.skill, title=who.skill, topics=()), teacher, student, config, run.path)
@@ -68,13 +82,6 @@ def open_finished(run: RunDir) -> Iterator[Student]:
         yield context.student
     finally:
         context.close()
-
-
-def prompt_text(tokenizer: Tokenizer, problem: str) -> str:
-    """A problem as the student is asked it, up to where its answer begins."""
-    template = tokenizer.chat_template or PLAIN_TEMPLATE
-    chat = [Message(role="user", content=problem)]
-    return render(template, chat, special_tokens=tokenizer.special_tokens, add_generation_prompt=True)
 
 
 def replies(student: Student, problems: Sequence[str], max_tokens: int, *, adapter: bool = True) -> list[str]:
@@ -92,15 +99,21 @@ def replies(student: Student, problems: Sequence[str], max_tokens: int, *, adapt
 def probes(run: RunDir, count: int) -> tuple[list[str], str]:
     """Up to `count` problems to compare answers on, and what they are.
 
-    Held-out items of the run's skill, from all over its topics; exercises of the run where its skill is not to be found
-    by name any more.
+    Held-out items from all over the topics: those kept in the run, else those its skill has now; exercises of the run
+    where there are none.
     """
+    items: Sequence[HeldOutItem | Exercise] = run.held_out("eval").read() or _held_out_now(run)
+    what = "held-out items" if items else "exercises of the run"
+    chosen = sorted(
+        items or in_use(run.exercises().read(), run.rejected().read()),
+        key=lambda item: hashlib.sha256(item.id.encode()).digest(),
+    )
+    return [item.problem for item in chosen[:count]], what
+
+
+def _held_out_now(run: RunDir) -> Sequence[HeldOutItem]:
+    """Empty where the skill is not to be found by name, or has none."""
     try:
-        items = load_skill(identity_of(run).skill).held_out.get("eval", ())
-        problems, what = [(item.id, item.problem) for item in items], "held-out items"
+        return load_skill(identity_of(run).skill).held_out.get("eval", ())
     except DsaError:
-        problems = []
-    if not problems:
-        problems, what = [(e.id, e.problem) for e in run.exercises().read()], "exercises of the run"
-    problems.sort(key=lambda pair: hashlib.sha256(pair[0].encode()).digest())
-    return [problem for _, problem in problems[:count]], what
+        return ()

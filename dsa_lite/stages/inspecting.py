@@ -6,8 +6,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from dsa_lite.config import Config
 from dsa_lite.core.encoding import target_text
 from dsa_lite.core.inspection import Example, Reader
@@ -25,18 +23,6 @@ from dsa_lite.stages.finished import identity_of
 from dsa_lite.stages.tune import training_set
 
 REMOVED, NO_EPOCHS, NO_WEIGHT = "removed after an earlier round", "pretrain.epochs is 0", "rehearsal.weight is 0"
-
-
-def config_of(run: RunDir) -> Config:
-    """The settings a run was started with. Raises ConfigError where this version cannot read them."""
-    try:
-        return Config.model_validate(run.settings().get("config", {}))
-    except ValidationError as error:
-        faults = tuple(".".join(map(str, fault["loc"])) for fault in error.errors(include_url=False))
-        raise ConfigError(
-            f"{run.path}: the settings in run.toml do not fit this version of dsa-lite", problems=faults,
-            hint="use the version that [versions] in run.toml names",
-        ) from error  # fmt: skip
 
 
 def round_of(run: RunDir, config: Config) -> int:

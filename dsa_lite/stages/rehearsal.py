@@ -19,7 +19,7 @@ from dsa_lite.stages.held_out import HeldOutGuard
 from dsa_lite.student import Sampling
 
 STAGE = "rehearsal"
-BATCH = 64  # prompts drawn at a time
+BATCH = 256  # prompts drawn at a time
 TRIES = 4  # prompts drawn per wanted one, at most
 
 

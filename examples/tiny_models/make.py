@@ -64,7 +64,8 @@ PHASES = {
     "teacher_2": Phase("teacher_1", "teaching:practice_documents", 32_000, 384, 6, 2600, 12, 12, 6, 0.006, 0.0025, 1),
     "teacher_3": Phase("teacher_2", "teaching:revision_documents", 8_500, 384, 8, 700, 12, 12, 8, 0.005, 0.002, 1),
 }
-LAST = {"student": "student_4", "teacher": "teacher_3"}
+#: What is shipped: the mean of the weights that these phases ended with.
+LAST = {"student": ("student_4",), "teacher": ("teacher_2", "teacher_3")}
 
 
 def main() -> None:
@@ -133,10 +134,11 @@ def _trainings() -> None:
 def _bundle() -> None:
     """The student in bfloat16 (half the size, loaded as float32), the teacher as Q8_0 GGUF."""
     save_hf(_trained("student"), WORK / "tokenizer", BUNDLED / "student", torch.bfloat16)
+    save_hf(_trained("teacher"), WORK / "tokenizer", WORK / "teacher_hf")
     (BUNDLED / "teacher").mkdir(parents=True, exist_ok=True)
     about = "A demonstration teacher for dsa-lite: writes prerequisites, textbooks and exercises on calculus."
     export(
-        WORK / f"{LAST['teacher']}_hf",
+        WORK / "teacher_hf",
         BUNDLED / "teacher" / TEACHER_FILE,
         "dsa-lite tiny teacher",
         LICENSE,
@@ -147,8 +149,9 @@ def _bundle() -> None:
 
 
 def _trained(model: str) -> TinyLlama:
+    ends = [torch.load(WORK / f"{phase}.pt", weights_only=True)["model"] for phase in LAST[model]]
     network = TinyLlama(CONFIGS["student"])
-    network.load_state_dict(torch.load(WORK / f"{LAST[model]}.pt", weights_only=True)["model"])
+    network.load_state_dict({name: sum(end[name] for end in ends) / len(ends) for name in ends[0]})
     return network
 
 
@@ -162,7 +165,7 @@ def _cards() -> None:
     sizes: dict[str, Sequence[int]] = {}
     for name in LAST:
         parameters = sum(p.numel() for p in TinyLlama(CONFIGS["student"]).parameters())
-        phases = _history(LAST[name])
+        phases = _history(LAST[name][-1])
         sizes[name] = (parameters, sum(p.steps * p.batch * p.length for p in phases))
     (BUNDLED / "student" / "README.md").write_text(student_card(facts["student"], *sizes["student"]), encoding="utf-8")
     (BUNDLED / "teacher" / "README.md").write_text(teacher_card(facts["teacher"], *sizes["teacher"]), encoding="utf-8")

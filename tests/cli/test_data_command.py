@@ -177,11 +177,11 @@ def test_it_is_what_the_training_stages_see(tmp_path: Path, tiny_model_folder: P
     """The real stages with the real student, example by example."""
     from dsa_lite.core.inspection import Reader
     from dsa_lite.model_folder import FolderTokenizer, context_tokens
-    from dsa_lite.stages import inspecting, pretrain, textbooks, tune
+    from dsa_lite.stages import finished, inspecting, pretrain, textbooks, tune
 
     path = write_run(tmp_path / "r", tiny_model_folder, {**SETTINGS, "student": {"max_tokens": 80, "device": "cpu"}})
     run = RunDir.read(path)
-    config = inspecting.config_of(run)
+    config = finished.config_of(run)
     reader = Reader.of(FolderTokenizer(tiny_model_folder), config, context_tokens(tiny_model_folder))
     mine = inspecting.of_run(run, config, reader)
     assert any(e.dropped for e in mine)

@@ -61,7 +61,7 @@ def test_one_json_object_and_nothing_else(ask: Any, tuned: Path) -> None:
     [
         (["export", "RUN"], 2, "--to"),
         (["export", "RUN", "--to", "exe"], 2, "gguf-adapter"),
-        (["export", "RUN", "--to", "gguf", "--quantize", "Q9"], 1, "lost"),
+        (["export", "RUN", "--to", "gguf", "--quantize", "Q9"], 2, "gguf cannot be written as Q9"),
         (["export", "RUN", "--to", "merged", "--no-check"], 1, "lost"),
         (["export", "NOWHERE", "--to", "peft"], 2, "does not exist"),
         (["ask", "RUN", " "], 2, "empty"),
@@ -77,6 +77,14 @@ def test_what_is_wrong_is_said_with_the_right_code(
     assert said in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tuned / "export").exists() or not list((tuned / "export").iterdir())
+
+
+def test_an_unreadable_longest_answer_in_the_settings_is_told(ask: Any, tuned: Path) -> None:
+    text = (tuned / "run.toml").read_text(encoding="utf-8")
+    (tuned / "run.toml").write_text(text.replace("max_tokens = 400", 'max_tokens = "many"'), encoding="utf-8")
+    done = ask("ask", tuned, "2+2?")
+    assert done.exit_code == 2, done.output
+    assert "evaluate.max_tokens" in done.stderr
 
 
 def test_questions_and_answers_with_a_real_student(ask: Any, tiny_model_folder: Path, tmp_path: Path) -> None:

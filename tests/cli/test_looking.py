@@ -11,8 +11,10 @@ import pytest
 from click.testing import CliRunner
 
 from dsa_lite.cli import cli, doctor
+from dsa_lite.cli import map as map_command
 from dsa_lite.config import Config
 from dsa_lite.io.rundir import RunDir
+from dsa_lite.records import REGIONS
 
 ROOT = Path(__file__).parents[2]
 
@@ -57,6 +59,18 @@ def test_map_by_region_and_skill(finished: Path, terminal: CliRunner, width: int
     assert "hard" in hard
     assert "down-weight" not in hard
     assert "problem" not in hard
+
+
+def test_map_knows_every_region() -> None:
+    assert list(REGIONS) == map_command.REGIONS
+
+
+def test_what_comes_next_names_the_page_and_the_uses(finished: Path, terminal: CliRunner) -> None:
+    assert "report.html" not in terminal.invoke(cli, ["show", str(finished)]).stdout  # not written yet
+    RunDir.read(finished).write_report("<html>")
+    said = terminal.invoke(cli, ["show", str(finished)]).stdout
+    for words in (str(finished / "report.html"), f'dsa-lite ask {finished} "', f"dsa-lite export {finished} --to gguf"):
+        assert words in said, words
 
 
 def test_map_of_one_skill_as_json(finished: Path, terminal: CliRunner) -> None:

@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from dsa_lite.cli import cli
 from dsa_lite.io import plugins
 from dsa_lite.io.skills import load_skill
+from dsa_lite.teacher import TeacherOptions
 from dsa_lite.testing import ScriptedTeacher
 
 EVIL = "Bad\x1b]0;title\x07 name"
@@ -92,3 +93,26 @@ def test_usage_errors(terminal: CliRunner, words: list[str], message: str, here:
     assert result.exit_code == 2
     assert message in result.stderr
     assert not list(here.iterdir())
+
+
+def test_the_teacher_may_be_a_name_and_the_environment_sets_what_run_would_have(
+    terminal: CliRunner, monkeypatch: pytest.MonkeyPatch, here: Path
+) -> None:
+    models = here / "my models"
+    models.mkdir()
+    (models / "big.gguf").write_bytes(b"GGUF")
+    teacher = scripted(monkeypatch, "Rows", "Ranks", "Frames")
+    opened: list[tuple[str, TeacherOptions]] = []
+    monkeypatch.setattr(
+        plugins, "open_teacher", lambda kind, source, options: opened.append((source, options)) or teacher
+    )
+    for name, value in (("MODELS", str(models)), ("TEACHER_CONTEXT_TOKENS", "1234"), ("SEED", "7")):
+        monkeypatch.setenv(f"DSA_LITE_{name}", value)
+    result = terminal.invoke(cli, ["new", "SQL", "--teacher", "big.gguf"])
+    assert result.exit_code == 0, result.output
+    ((source, options),) = opened
+    assert (source, options.context_tokens) == (str(models / "big.gguf"), 1234)
+    seed = teacher.requests[0].seed
+    assert terminal.invoke(cli, ["new", "SQL", "--teacher", "big.gguf", "--seed", "8", "-o", "other"]).exit_code == 0
+    assert teacher.requests[1].seed != seed
+    assert "dsa-lite models" in " ".join(terminal.invoke(cli, ["new", "--help"]).stdout.split())

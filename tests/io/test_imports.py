@@ -157,6 +157,11 @@ def test_a_share_is_set_aside_where_there_is_no_held_out_set(tmp_path: Path) -> 
     assert not skill(tmp_path, data + "hold_out = 0.0").held_out
     few = skill(tmp_path, data, rows[:100])
     assert (len(few.exercises), few.held_out) == (100, {})
+    (note,) = few.notes
+    assert "hold_out = 0.1 sets fewer than 30 of 100 questions aside" in note
+    assert "Raise data.hold_out, or name test questions as data.held_out" in note
+    assert not pack.notes
+    assert not skill(tmp_path, data + "hold_out = 0.0", rows[:100]).notes  # asked for
     write(tmp_path / "t.jsonl", [{"question": "1+1?", "answer": 2}])
     assert len(skill(tmp_path, data + 'held_out = "t.jsonl"', rows).exercises) == 600
 
@@ -291,3 +296,12 @@ def test_two_eval_sets_are_one_too_many(tmp_path: Path) -> None:
     assert "skill.toml:6: data.held_out: held_out.eval names one, too" in found
     found = problems(tmp_path, 'held_out = "e.jsonl"\n[held_out]\ngeneral = "e.jsonl"')
     assert "id 'eval-0001' is already used at" in found[0]
+
+
+def test_a_cell_keeps_its_unusual_line_signs_and_faults_their_lines(tmp_path: Path) -> None:
+    text = 'question,answer,topic\n"one\u2028two\x0cthree\x85four","2","Adding"\nfive\x1csix?,3,Adding\n'
+    first, second = skill(tmp_path, 'exercises = "x.csv"', text, file="x.csv").exercises
+    assert first.problem == "one\u2028two\x0cthree\x85four"
+    assert second.problem == "five\x1csix?"
+    found = problems(tmp_path, 'exercises = "x.csv"', text + '"a\nb",,Adding\nc,,Adding\n', file="x.csv")
+    assert [p.partition(" ")[0] for p in found] == ["x.csv:4:", "x.csv:6:"]

@@ -51,6 +51,7 @@ def fill(run: RunDir) -> None:
     run.write_summary({"n": 1})
     run.write_training_dynamics(0, [{"guid": "e0", "logits_epoch_0": [0.1, 0.2], "gold": 0}])
     run.adapter.mkdir()
+    (run.exports / "gguf").mkdir(parents=True)
     run.save_checkpoint("pretrain", lambda p: None, {})
     run.save_checkpoint("tune", lambda p: None, {})
     run.write_report("<html>")
@@ -172,6 +173,7 @@ def test_changed_tune_keeps_what_came_before(tmp_path: Path) -> None:
         assert run.load_checkpoint("tune") is None
         assert run.read_summary() is None
         assert not run.adapter.exists()
+        assert not run.exports.exists()  # they hold the student that was
         assert run.observations(1).read() == []
         assert run.stage("evaluate") is None
         assert run.stage("pretrain") is not None

@@ -51,7 +51,8 @@ SMALL: dict[str, Any] = {
     "dynamics": {"probes": 6, "probe_epochs": 1, "max_new_fraction": 0.5},
     "evaluate": {"max_tokens": 4, "batch_size": 2},
 }
-ARRIVAL = ("prerequisites", "textbooks", "exercises", "rehearsal", "rejected")  # lines in order of arrival: compared sorted
+#: Lines in order of arrival: compared sorted.
+ARRIVAL = ("prerequisites", "textbooks", "exercises", "rehearsal", "rejected")
 OUTCOME = ("rounds", "training_dynamics", "evaluation")
 
 

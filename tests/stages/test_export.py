@@ -12,9 +12,9 @@ import pytest
 
 from dsa_lite.config import Config
 from dsa_lite.core.cards import MADE_BY
-from dsa_lite.errors import DsaError, ModelError, UsageError
+from dsa_lite.errors import ConfigError, DsaError, ModelError, UsageError
 from dsa_lite.io.rundir import RunDir
-from dsa_lite.records import Decision, Exercise, Textbook
+from dsa_lite.records import TOO_LONG, Decision, Exercise, HeldOutItem, Rejected, Textbook
 from dsa_lite.stages.export import export
 from dsa_lite.stages.finished import open_finished, probes, replies
 
@@ -126,6 +126,28 @@ def test_training_data_as_chats_with_what_the_run_knows(finished: Path, tmp_path
     assert result.check is None
 
 
+def test_rejected_exercises_are_in_no_data_set_and_not_asked(finished: Path, tmp_path: Path) -> None:
+    shutil.copytree(finished, tmp_path / "run")
+    run = RunDir.read(tmp_path / "run")
+    run.rejected().append(Rejected(id="e05", stage="exercises", reason="duplicate"))
+    run.rejected().append(Rejected(id="e06", stage="tune", reason=TOO_LONG))  # of one student, yet an exercise
+    run.close()
+    export(run, "dataset", tmp_path / "out")
+    rows = [json.loads(x) for p in (tmp_path / "out").glob("*.jsonl") for x in p.read_text("utf-8").splitlines()]
+    assert {row["id"] for row in rows if "messages" in row} == {f"e{i:02d}" for i in range(30) if i != 5}
+    assert "What is 5 + 1?" not in probes(run, 30)[0]
+
+
+def test_the_questions_kept_in_the_run_are_asked_first(finished: Path, tmp_path: Path) -> None:
+    shutil.copytree(finished, tmp_path / "run")
+    text = (tmp_path / "run" / "run.toml").read_text(encoding="utf-8")
+    (tmp_path / "run" / "run.toml").write_text(text.replace('"gone"', '"calculus"'), encoding="utf-8")
+    run = RunDir.read(tmp_path / "run")
+    assert probes(run, 1)[1] == "held-out items"  # of the skill as it is now
+    run.write_held_out("eval", [HeldOutItem(id="kept", problem="What is 7 + 8?", answer="15", topic="t")])
+    assert probes(run, 5) == (["What is 7 + 8?"], "held-out items")
+
+
 def test_an_existing_folder_stays_unless_forced_and_a_foreign_one_stays_always(finished: Path, tmp_path: Path) -> None:
     run, out = RunDir.read(finished), tmp_path / "out"
     out.mkdir()
@@ -142,6 +164,54 @@ def test_an_existing_folder_stays_unless_forced_and_a_foreign_one_stays_always(f
         export(run, "dataset", mine)
     export(run, "dataset", mine, force=True)
     assert (mine / "train.jsonl").read_bytes() == before
+
+
+def test_what_stops_the_replacement_leaves_the_earlier_export(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, rename = tmp_path / "mine", Path.rename
+    export(RunDir.read(finished), "dataset", out)
+    (out / "train.jsonl").write_text("earlier", encoding="utf-8")
+
+    def ctrl_c(path: Path, target: Path) -> Path:
+        if ".part-" in path.name:
+            raise KeyboardInterrupt
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", ctrl_c)
+    with pytest.raises(KeyboardInterrupt):
+        export(RunDir.read(finished), "dataset", out, force=True)
+    assert (out / "train.jsonl").read_text(encoding="utf-8") == "earlier"
+    assert [p.name for p in tmp_path.iterdir()] == ["mine"]
+
+
+def test_what_cannot_be_read_is_not_called_unwritable(finished: Path, tmp_path: Path, tiny_model_folder: Path) -> None:
+    base, run = tmp_path / "base", tmp_path / "run"
+    shutil.copytree(tiny_model_folder, base)
+    (base / "model.safetensors").unlink()
+    (base / "model.safetensors").mkdir()
+    shutil.copytree(finished, run)
+    text = (run / "run.toml").read_text(encoding="utf-8")
+    (run / "run.toml").write_text(text.replace(str(tiny_model_folder), str(base)), encoding="utf-8")
+    with pytest.raises(DsaError, match=r"cannot read .*base.model\.safetensors") as caught:
+        export(RunDir.read(run), "merged", tmp_path / "out", items=0)
+    assert "cannot write" not in str(caught.value)
+
+
+def test_settings_of_another_version_are_told_plainly(finished: Path, tmp_path: Path) -> None:
+    shutil.copytree(finished, tmp_path / "run")
+    text = (tmp_path / "run" / "run.toml").read_text(encoding="utf-8")
+    (tmp_path / "run" / "run.toml").write_text(text.replace("max_new_fraction", "speed"), encoding="utf-8")
+    run = RunDir.read(tmp_path / "run")
+    with pytest.raises(ConfigError, match=r"dynamics\.speed") as caught:
+        export(run, "peft", tmp_path / "out", items=0)
+    assert "versions" in caught.value.hint
+    with pytest.raises(ConfigError, match=r"dynamics\.speed"), open_finished(run):
+        pass
+    (tmp_path / "run" / "run.toml").write_text('identity = "none"\n', encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"\[identity\]"):
+        export(RunDir.read(tmp_path / "run"), "peft", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_full_disk_leaves_nothing_and_says_so(
@@ -177,8 +247,8 @@ def test_an_unfinished_run_and_a_lost_base_are_told_plainly(
 def test_quantize_is_refused_where_it_means_nothing(finished: Path, tmp_path: Path) -> None:
     for kind, quantize in (("peft", "Q8_0"), ("dataset", "F16"), ("merged", "Q8_0"), ("gguf", "Q9_9")):
         with pytest.raises(UsageError):
-            export(RunDir.read(finished), kind, tmp_path / "out", quantize=quantize, items=0)
-    assert not list(tmp_path.iterdir())
+            export(RunDir.read(finished), kind, tmp_path / "deep" / "out", quantize=quantize, items=0)
+    assert not list(tmp_path.iterdir()), "it is checked before anything is made"
 
 
 def test_the_student_is_what_training_left_and_the_base_is_what_it_was(finished: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dsa_lite.records import Exercise
+from dsa_lite.records import Exercise, HeldOutItem
 from dsa_lite.stages.own_exercises import take_over
 from dsa_lite.testing import ScriptedTeacher
 
@@ -17,7 +17,7 @@ GIVEN = (
     own("own-b", "What is 20 + 3?", "23", "20 + 3 = 23"),
     own("own-a", "What is 20 + 5?", "25", "20 + 5 = 26"),
     own("own-c", "What is 3 + 4?", "7"),  # a held-out item
-    own("own-d", "what is  20+3", "23"),
+    own("own-d", "what is  20 +  3", "23"),
     own("own-e", "What is love?", "baby don't hurt me"),
 )
 
@@ -53,3 +53,30 @@ def test_a_skill_without_any_leaves_no_trace(desk: Any) -> None:
         assert take_over(context) == []
         assert not context.folder.exercises().read()
     assert not desk.events
+
+
+def test_what_contains_a_held_out_problem_is_refused(desk: Any) -> None:
+    given = (
+        own("own-a", "First: What is 3 + 4? Second: What is 20 + 5?", "25"),
+        own("own-b", "What is 20 + 6?", "26", "Before that: what is 3+4? It is 7. Now 20 + 6 = 26"),
+        own("own-c", "Work out 15^2.", "225", "15^2 = 225"),  # 5^2 is held out, 15^2 is another problem
+    )
+    desk.pack = desk.pack.model_copy(update={"exercises": given})
+    with desk.context(ScriptedTeacher({})) as context:
+        assert [e.id for e in take_over(context)] == ["own-c"]
+        refused = {r.id: (r.reason, r.detail) for r in context.folder.rejected().read()}
+    assert refused == dict.fromkeys(("own-a", "own-b"), ("held out", "contains the problem eval-0"))
+
+
+def test_questions_with_one_long_instruction_are_not_one_question(desk: Any) -> None:
+    instruction = (
+        "You are given one word of a language that few people speak today. Say slowly, and after thinking about it as "
+        "long as you like, how many letters it has, and write nothing but that number on the last line. The word is"
+    )
+    words = ("muka", "tela", "sorano", "LUMI!")
+    given = tuple(own(f"own-{word}", f"{instruction} {word}.", str(len(word))) for word in words)
+    held_out = (HeldOutItem(id="held", problem=f"{instruction} lumi", answer="4", topic="Addition"),)
+    desk.pack = desk.pack.model_copy(update={"exercises": given, "held_out": {"eval": held_out}})
+    with desk.context(ScriptedTeacher({})) as context:
+        assert [e.id for e in take_over(context)] == ["own-muka", "own-tela", "own-sorano"]
+        assert [(r.id, r.reason) for r in context.folder.rejected().read()] == [("own-LUMI!", "held out")]

@@ -165,3 +165,13 @@ def test_a_damaged_checkpoint_in_mid_stage_is_said_and_the_stage_begun_again(des
     desk.run(None, "stopped")
     assert any("is not used" in text for text in desk.warnings())
     assert not undisturbed.differs_from(desk.result("stopped"))
+
+
+def test_the_page_of_a_finished_run_without_held_out_questions_calls_it_finished(training_desk: Any) -> None:
+    training_desk.pack = training_desk.pack.model_copy(update={"held_out": {}})
+    training_desk.run(tune={"rounds": 1}, pretrain={"epochs": 1}, rehearsal={"share": 0.0})
+    page = (training_desk.folder / "run" / "report.html").read_text(encoding="utf-8")
+    assert '"sets":[]' in page
+    # story.js names the first stage that is not done, else says that the skill has no held-out questions
+    assert '["report","done"]' in page
+    assert '","running"]' not in page

@@ -21,6 +21,7 @@ from dsa_lite.testing import ScriptedTeacher
 
 FEW = {"single_per_skill": 1, "composed_per_skill": 0}
 SLOT = "addition-s-000"
+INSIDE = "What is 9 - 4? Call it k, and add k to 310."  # its beginning is held out
 
 
 def good(request: Request) -> dict[str, str]:
@@ -41,6 +42,11 @@ FAULTS: dict[str, tuple[str, Callable[[Any, Request], Any]]] = {
     "no skill": ("skill not named", lambda desk, r: desk.exercise_json(**{**good(r), "solution": "It is so."})),
     "held out": ("held out", lambda desk, r: desk.exercise_json(**{**good(r), "problem": "what is  3+4"})),
     "transfer": ("held out", lambda desk, r: desk.exercise_json(**{**good(r), "problem": "What is 5^2 + 1 ?"})),
+    "held out, inside": ("held out", lambda desk, r: desk.exercise_json(**{**good(r), "problem": INSIDE})),
+    "held out, in the solution": (
+        "held out",
+        lambda desk, r: desk.exercise_json(**{**good(r), "solution": f"Addition. {INSIDE}"}),
+    ),
     "prose": (
         "answer cannot be checked",
         lambda desk, r: desk.exercise_json(**{**good(r), "answer": "it is hard to say, " * 20}),

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import Field, ValidationError
 
 from dsa_lite.core.graph import skill_id
-from dsa_lite.core.hold_out import hold_out
+from dsa_lite.core.hold_out import LEAST, hold_out
 from dsa_lite.io.imports.items import Item, read_items
 from dsa_lite.io.imports.layouts import Layout, Part, bind
 from dsa_lite.io.imports.rows import read_rows
@@ -51,10 +51,11 @@ class _Data(_Reading):
 
 @dataclass(frozen=True)
 class Imported:
-    """What `[data]` brings."""
+    """What `[data]` brings. `notes`: what one should know of it."""
 
     exercises: tuple[Exercise, ...] = ()
     held_out: tuple[HeldOutItem, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,8 @@ class Importer:
         aside = hold_out([i.problem for i in items], data.hold_out)
         kept = [i for i, out in zip(items, aside, strict=True) if not out]
         chosen = [i for i, out in zip(items, aside, strict=True) if out]
-        return Imported(tuple(map(_exercise, kept)), tuple(_tests(chosen)))
+        notes = (_none_aside(len(items), data.hold_out),) if items and data.hold_out > 0 and not chosen else ()
+        return Imported(tuple(map(_exercise, kept)), tuple(_tests(chosen)), notes)
 
     def _table(self, raw: Any) -> _Data | None:
         """The checked table; a file's name alone is short for a table that holds it."""
@@ -121,7 +123,7 @@ class Importer:
         rows = read_rows(path, self.problems)
         if not rows and len(self.problems) == before:
             self.problems.append(f"{path}: holds no questions")
-        binding = bind(path, rows, source.layout, {**source.columns}, self.problems)
+        binding = bind(path, rows, source.layout, source.columns, self.problems)
         if binding is None:
             return []
         if binding.layout == "choice" and self.checker != "choice":
@@ -164,6 +166,13 @@ class Importer:
                     self.problems.append(f"{item.where}: id {item.id!r} is already used at {ids[item.id]}")
                 ids.setdefault(item.id, item.where)
         return list(seen.values())
+
+
+def _none_aside(questions: int, share: float) -> str:
+    return (
+        f"no question is held out, so before and after cannot be compared: hold_out = {share:g} sets fewer than "
+        f"{LEAST} of {questions:,} questions aside. Raise data.hold_out, or name test questions as data.held_out."
+    )
 
 
 def inside(name: str) -> bool:

@@ -61,7 +61,7 @@ class Binding:
 
 
 def bind(
-    path: Path, rows: Sequence[Row], layout: Layout | None, named: Mapping[str, str], problems: list[str]
+    path: Path, rows: Sequence[Row], layout: Layout | None, named: Mapping[Part, str], problems: list[str]
 ) -> Binding | None:
     """Find out what the columns of `rows` mean; None, and `problems` say why, when they cannot be made out.
 
@@ -109,7 +109,7 @@ def _letter_columns(there: Sequence[str]) -> tuple[str, ...]:
     return tuple(found) if len(found) > 1 else ()
 
 
-def _detected(rows: Sequence[Row], there: Sequence[str], letters: Sequence[str], named: Mapping[str, str]) -> Layout:
+def _detected(rows: Sequence[Row], there: Sequence[str], letters: Sequence[str], named: Mapping[Part, str]) -> Layout:
     if "messages" in there or "messages" in named:
         return "messages"
     if letters or "choices" in named or any(name in there for name in _NAMES["choices"]):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import importlib
+import io
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -80,7 +81,8 @@ def _json(path: Path, text: str, problems: list[str]) -> Iterator[Row]:
 def _csv(path: Path, text: str, problems: list[str]) -> Iterator[Row]:
     first = text.split("\n", 1)[0]
     delimiter = "\t" if path.suffix.lower() == ".tsv" else max(",;\t", key=first.count)
-    reader = csv.reader(text.splitlines(keepends=True), delimiter=delimiter, strict=True)
+    # Lines as a file has them: str.splitlines would also cut a cell at U+2028 and its like.
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     line = 1
     names: list[str] = []
     try:

@@ -88,6 +88,17 @@ def test_numbers_are_rounded_as_torch_rounds_them(kind: str, name: str, tmp_path
     np.testing.assert_array_equal(read, expected.float().numpy())
 
 
+def test_mlx_refuses_a_text_model_nested_in_another_by_name(tmp_path: Path) -> None:
+    from dsa_lite_formats import export_mlx
+
+    config = {"architectures": ["Gemma3ForConditionalGeneration"], "text_config": {"num_hidden_layers": 2}}
+    (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    for name in ("tokenizer.json", "model.safetensors"):
+        (tmp_path / name).write_bytes(b"")
+    with pytest.raises(ModelError, match=r"Gemma3ForConditionalGeneration.*text_config"):
+        export_mlx(str(tmp_path), tmp_path, tmp_path, "", "tiny")
+
+
 def test_broken_and_foreign_adapters_are_refused(
     model_of: Callable[[str], Path], adapter_of: Callable[[Path, Path], Path], tmp_path: Path
 ) -> None:

@@ -125,3 +125,16 @@ def test_a_window_shorter_than_the_context_bounds_the_context(model_of: Callable
 
     assert read_layout(model_of("mistral")).context == 256
     assert read_layout(changed(model_of("mistral"), tmp_path / "changed", sliding_window=64)).context == 64
+
+
+def test_a_model_whose_parts_have_other_names_is_refused(model_of: Callable[[str], Path], tmp_path: Path) -> None:
+    from safetensors.numpy import load_file, save_file
+
+    from dsa_lite_formats.gguf_files import write_gguf
+
+    folder = changed(model_of("llama"), tmp_path / "nested")
+    tensors = load_file(folder / "model.safetensors")
+    nested = {f"language_model.{name}": value for name, value in tensors.items()}
+    save_file(nested, folder / "model.safetensors")
+    with pytest.raises(ModelError, match=r"LlamaForCausalLM has no model\.embed_tokens\.weight"):
+        write_gguf(folder, None, tmp_path / "x.gguf", "F16", "x")
