@@ -40,7 +40,7 @@ def prepare(
     student_choice = choose_student(student, backend, places)
     own = [(f"{m.role}'s own file", m.settings) for m in (teacher_choice, student_choice) if m.settings]
     config = load_config([*own, *layers])
-    return Job(pack, teacher_choice, student_choice, config, out or _next_folder(pack.name))
+    return Job(pack, teacher_choice, student_choice, config, out or _next_folder(pack.name), pack.notes)
 
 
 def _next_folder(skill: str) -> Path:

@@ -107,6 +107,12 @@ class Shown:
     def count(self) -> str:
         return str(self.page.text_content("#count"))
 
+    def wait_for_count(self, text: str) -> None:
+        from playwright.sync_api import expect
+
+        # Not wait_for_function: the page's policy allows no code from strings.
+        expect(self.page.locator("#count")).to_have_text(text)
+
     def drawer(self) -> str:
         return str(self.page.text_content("#drawer"))
 
@@ -216,7 +222,7 @@ def test_filters_change_what_is_on_the_map(show: Show) -> None:
     page.select_option("select[name=round]", "1")
     assert page.text_content("#list tbody tr:first-child .problem") != first  # other examples were errors then
     page.fill("input[name=search]", "59 WHAT")
-    page.wait_for_function("document.getElementById('count').textContent === '1 of 60 examples'")
+    shown.wait_for_count("1 of 60 examples")
     seen.add(page.evaluate(ink))
     assert len(seen) == 6
 
@@ -318,7 +324,7 @@ def test_fifty_thousand_examples_are_drawn_filtered_and_found(show: Show) -> Non
     page.select_option("select[name=skill]", "0")
     assert shown.count() == "25,000 of 50,000 examples"
     page.fill("input[name=search]", "48997")
-    page.wait_for_function("document.getElementById('count').textContent === '1 of 50,000 examples'")
+    shown.wait_for_count("1 of 50,000 examples")
     page.locator("#list tbody button").click()
     assert "What is 48997 + 1?" in shown.drawer()
     assert page.locator("*").count() < 2000
