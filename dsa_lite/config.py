@@ -15,6 +15,7 @@ from dsa_lite.records import Precision
 
 Order = Literal["lower_to_higher", "higher_to_lower", "random"]
 Preset = Literal["skill", "global", "cartography"]
+Verify = Literal["none", "program"]
 
 
 class Section(BaseModel):
@@ -82,6 +83,9 @@ class ExerciseSettings(Section):
     )
     max_composed_skills: int = Field(default=3, ge=2, description="most skills joined in one exercise")
     max_tokens: int = Field(default=700, gt=0, description="tokens of a reply")
+    verify: Verify = Field(
+        default="program", description="program: a solution with a wrong arithmetic step is rejected; none: kept"
+    )
     near_duplicate: float = Field(
         default=0.8,
         gt=0,

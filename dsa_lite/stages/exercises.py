@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
+from dsa_lite.config import Verify
 from dsa_lite.core.graph import SkillGraph
 from dsa_lite.core.in_use import in_use
 from dsa_lite.core.overlap import OverlapIndex
@@ -87,14 +88,14 @@ def write(
     with AnswerChecker(context.job.skill.checker) as checker:
         writing = Writing(
             stage, "exercises", [slot(d) for _, d in sorted(drafts.items())], context.folder.exercises(),
-            _reader(drafts, graph, HeldOutGuard(context)),
+            _reader(drafts, graph, HeldOutGuard(context), context.config.exercises.verify),
             _settler(context.config.exercises.near_duplicate, existing, checker), round,
         )  # fmt: skip
         return fill(context, writing)
 
 
 def _reader(
-    drafts: dict[str, Exercise], graph: SkillGraph, guard: HeldOutGuard
+    drafts: dict[str, Exercise], graph: SkillGraph, guard: HeldOutGuard, verify: Verify
 ) -> Callable[[Slot, Reply], Exercise | Refusal]:
     def read(slot: Slot, reply: Reply) -> Exercise | Refusal:
         parsed = read_exercise(reply.text)
@@ -108,6 +109,8 @@ def _reader(
         if clash := guard.clash(parsed.problem, parsed.solution):
             return Refusal("held out", clash)
         right, wrong = arithmetic_steps(parsed.solution)
+        if wrong and verify == "program":
+            return Refusal("wrong step", f"{wrong} of {right + wrong} arithmetic steps")
         update = {
             "id": reply.id, "problem": parsed.problem, "solution": parsed.solution, "answer": parsed.answer,
             "steps_right": None if right + wrong == 0 else wrong == 0,

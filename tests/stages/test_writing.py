@@ -47,6 +47,7 @@ FAULTS: dict[str, tuple[str, Callable[[Any, Request], Any]]] = {
         "held out",
         lambda desk, r: desk.exercise_json(**{**good(r), "solution": f"Addition. {INSIDE}"}),
     ),
+    "wrong step": ("wrong step", lambda desk, r: desk.exercise_json(**{**good(r), "solution": "Addition: 2 + 2 = 5."})),
     "prose": (
         "answer cannot be checked",
         lambda desk, r: desk.exercise_json(**{**good(r), "answer": "it is hard to say, " * 20}),
@@ -243,3 +244,14 @@ def test_passages_that_are_short_repeated_or_quote_a_held_out_item_are_rejected(
         "text-addition-000": "too short", "text-subtraction-000": "held out", "text-squares-000": "duplicate",
     }  # fmt: skip
     assert ids == ["text-addition-000.1", "text-multiplication-000", "text-squares-000.1", "text-subtraction-000.1"]
+
+
+def test_a_wrong_step_is_kept_where_nothing_is_verified(desk: Any) -> None:
+    def answer(request: Request) -> str:
+        return desk.exercise_json(
+            **{**good(request), "solution": "Addition Subtraction Multiplication Squares: 2 + 2 = 5."}
+        )
+
+    kept, _ = desk.write_exercises(ScriptedTeacher(answer), exercises={**FEW, "verify": "none"})
+    assert kept
+    assert not any(e.steps_right for e in kept)
