@@ -15,7 +15,6 @@ from dsa_lite.records import Precision
 
 Order = Literal["lower_to_higher", "higher_to_lower", "random"]
 Preset = Literal["skill", "global", "cartography"]
-Verify = Literal["none", "program"]
 
 
 class Section(BaseModel):
@@ -83,8 +82,10 @@ class ExerciseSettings(Section):
     )
     max_composed_skills: int = Field(default=3, ge=2, description="most skills joined in one exercise")
     max_tokens: int = Field(default=700, gt=0, description="tokens of a reply")
-    verify: Verify = Field(
-        default="program", description="program: a solution with a wrong arithmetic step is rejected; none: kept"
+    verify: str = Field(
+        default="program",
+        pattern=r"^(none|program|vote:[1-9])$",
+        description="program: wrong arithmetic is rejected; vote:K: also what K new solutions do not confirm",
     )
     near_duplicate: float = Field(
         default=0.8,
@@ -92,6 +93,11 @@ class ExerciseSettings(Section):
         le=1,
         description="word overlap (Jaccard) from which two problems with the same numbers are one",
     )
+
+    @property
+    def votes(self) -> int:
+        """New solutions asked for per exercise."""
+        return int(self.verify.removeprefix("vote:")) if self.verify.startswith("vote:") else 0
 
 
 class RehearsalSettings(Section):

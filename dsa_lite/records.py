@@ -127,6 +127,17 @@ class Exercise(Record):
         return self.skills[-1]
 
 
+class Vote(Record):
+    """One more solution of an exercise by the teacher, without having seen the first."""
+
+    id: str = Field(description="the exercise's id, /, the number of the vote from 1")
+    exercise: str
+    round: int = Field(default=0, ge=0)
+    answer: str | None = Field(description="None: the reply gave none")
+    tokens_in: int = Field(default=0, ge=0)
+    tokens_out: int = Field(default=0, ge=0)
+
+
 class Rejected(Record):
     """Something written and not used, with the reason. `sample`: the start of the text."""
 

@@ -40,6 +40,10 @@ Plain text, no headings, no remarks about the task.""",
     "exercise": "You write exercises for a course on {subject}. {about}\n" + _EXERCISE_RULES,
     "variant": "You write exercises for a course on {subject}. {about}\nWrite a new problem of the same kind as the one"
     " given, at least as hard, with other values or another setting.\n" + _EXERCISE_RULES,
+    "solve": """You solve an exercise of a course on {subject}. {about}
+Reply with one JSON object with the keys "solution" and "answer".
+- solution: worked step by step, one small step at a time. Check every step before you write it.
+- answer: the final answer alone, as short as possible, no words that are not part of it.""",
     "syllabus": """You design a course on {subject} for a learner that practises with short written exercises. A program
 checks the answers, so every topic must have questions with one right answer that is short.
 Reply with one JSON object with the keys "description", "checker" and "topics".
@@ -60,6 +64,13 @@ EXERCISE_SCHEMA: dict[str, Any] = {
         "answer": {"type": "string", "minLength": 1},
     },
     "required": ["problem", "solution", "answer"],
+    "additionalProperties": False,
+}
+
+SOLUTION_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {name: EXERCISE_SCHEMA["properties"][name] for name in ("solution", "answer")},
+    "required": ["solution", "answer"],
     "additionalProperties": False,
 }
 
@@ -106,6 +117,15 @@ class ExerciseReply(BaseModel):
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True, str_min_length=1)
 
     problem: str
+    solution: str
+    answer: str
+
+
+class SolutionReply(BaseModel):
+    """A solution on its own."""
+
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True, str_min_length=1)
+
     solution: str
     answer: str
 
@@ -167,6 +187,11 @@ class Prompts:
         user = "\n".join([self._head(task, skills), *(f"problem: {p.problem}" for p in parents)])
         return self._request(id, self._system(task, skills), user, max_tokens, EXERCISE_SCHEMA)
 
+    def solve(self, id: str, skills: Sequence[Skill], problem: str, *, max_tokens: int) -> Request:
+        """A problem to be solved without its solution; the skills stand in the system message alone."""
+        user = f"task: solve\nsubject: {self._pack.title}\nproblem: {problem}"
+        return self._request(id, self._system("solve", skills), user, max_tokens, SOLUTION_SCHEMA)
+
     def _head(self, task: str, skills: Sequence[Skill]) -> str:
         return f"task: {task}\nsubject: {self._pack.title}\nskills: {'; '.join(s.name for s in skills)}"
 
@@ -212,6 +237,11 @@ def plausible_name(name: str) -> bool:
 def read_exercise(text: str) -> ExerciseReply | str:
     """The parsed reply, or the reason it is malformed."""
     return _parse(ExerciseReply, text)
+
+
+def read_solution(text: str) -> SolutionReply | str:
+    """The parsed reply, or the reason it is malformed."""
+    return _parse(SolutionReply, text)
 
 
 def read_prerequisites(text: str) -> PrerequisitesReply | str:

@@ -29,13 +29,14 @@ from dsa_lite.records import (
     Rejected,
     Split,
     Textbook,
+    Vote,
 )
 
 R = TypeVar("R", bound=Record)
 RUN, LOCK, MANIFEST, EVENTS, REPORT = "run.toml", "run.lock", "manifest.json", "events.jsonl", "report.html"
 GRAPH, PREREQUISITES = "graph.json", "prerequisites.jsonl"
 TEXTBOOKS, EXERCISES, REJECTED = "textbooks.jsonl", "exercises.jsonl", "rejected.jsonl"
-REHEARSAL = "rehearsal.jsonl"
+REHEARSAL, VOTES = "rehearsal.jsonl", "votes.jsonl"
 ROUNDS, DYNAMICS, CHECKPOINTS = "rounds", "training_dynamics", "checkpoints"
 ADAPTER, EVALUATION, EXPORT = "adapter", "evaluation", "export"
 
@@ -43,7 +44,7 @@ ADAPTER, EVALUATION, EXPORT = "adapter", "evaluation", "export"
 OUTPUTS: Mapping[str, tuple[str, ...]] = {
     "graph": (PREREQUISITES, GRAPH),
     "textbooks": (TEXTBOOKS,),
-    "exercises": (EXERCISES,),
+    "exercises": (EXERCISES, VOTES),
     "rehearsal": (REHEARSAL,),
     "pretrain": (),
     "tune": (ROUNDS, DYNAMICS, ADAPTER, EXPORT),
@@ -132,6 +133,9 @@ class RunDir:
 
     def exercises(self) -> Log[Exercise]:
         return self._log(EXERCISES, Exercise)
+
+    def votes(self) -> Log[Vote]:
+        return self._log(VOTES, Vote)
 
     def rehearsed(self) -> Log[Rehearsed]:
         return self._log(REHEARSAL, Rehearsed)
@@ -240,6 +244,7 @@ class RunDir:
         self.rejected().keep(lambda line: _field(line, "stage") not in stages)
         if "tune" in stages:
             self.exercises().keep(lambda line: _field(line, "round") in (0, None))
+            self.votes().keep(lambda line: _field(line, "round") in (0, None))
 
     def save_checkpoint(self, stage: str, write: Callable[[Path], None], meta: Mapping[str, Any]) -> None:
         """`write` fills an empty folder; it takes the place of the stage's last checkpoint once it is whole on disk."""

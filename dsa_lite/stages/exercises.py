@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from dsa_lite.config import Verify
 from dsa_lite.core.graph import SkillGraph
 from dsa_lite.core.in_use import in_use
 from dsa_lite.core.overlap import OverlapIndex
@@ -16,6 +15,7 @@ from dsa_lite.stages import graph as graph_stage
 from dsa_lite.stages.context import Context
 from dsa_lite.stages.held_out import HeldOutGuard
 from dsa_lite.stages.own_exercises import take_over
+from dsa_lite.stages.voting import agreement
 from dsa_lite.stages.writing import Refusal, Slot, Writing, fill
 from dsa_lite.teacher import Reply, Request
 
@@ -89,13 +89,13 @@ def write(
         writing = Writing(
             stage, "exercises", [slot(d) for _, d in sorted(drafts.items())], context.folder.exercises(),
             _reader(drafts, graph, HeldOutGuard(context), context.config.exercises.verify),
-            _settler(context.config.exercises.near_duplicate, existing, checker), round,
+            _settler(context, stage, round, existing, checker), round,
         )  # fmt: skip
         return fill(context, writing)
 
 
 def _reader(
-    drafts: dict[str, Exercise], graph: SkillGraph, guard: HeldOutGuard, verify: Verify
+    drafts: dict[str, Exercise], graph: SkillGraph, guard: HeldOutGuard, verify: str
 ) -> Callable[[Slot, Reply], Exercise | Refusal]:
     def read(slot: Slot, reply: Reply) -> Exercise | Refusal:
         parsed = read_exercise(reply.text)
@@ -109,7 +109,7 @@ def _reader(
         if clash := guard.clash(parsed.problem, parsed.solution):
             return Refusal("held out", clash)
         right, wrong = arithmetic_steps(parsed.solution)
-        if wrong and verify == "program":
+        if wrong and verify != "none":
             return Refusal("wrong step", f"{wrong} of {right + wrong} arithmetic steps")
         update = {
             "id": reply.id, "problem": parsed.problem, "solution": parsed.solution, "answer": parsed.answer,
@@ -122,8 +122,9 @@ def _reader(
 
 
 def _settler(
-    threshold: float, existing: Iterable[Exercise], checker: AnswerChecker
+    context: Context, stage: str, round: int, existing: Iterable[Exercise], checker: AnswerChecker
 ) -> Callable[[Sequence[Exercise]], dict[str, Refusal]]:
+    threshold, votes = context.config.exercises.near_duplicate, context.config.exercises.votes
     old = [(e.id, e.problem) for e in sorted(existing, key=lambda e: e.id)]
 
     def settle(items: Sequence[Exercise]) -> dict[str, Refusal]:
@@ -138,6 +139,10 @@ def _settler(
                 refused[item.id] = Refusal("duplicate", f"the same problem as {twin}")
             else:
                 index.add(item.id, item.problem)
+        left = [item for item in items if item.id not in refused] if votes else []
+        for id, agreeing in agreement(context, stage, round, left, checker).items() if left else ():
+            if 2 * agreeing <= votes:
+                refused[id] = Refusal("outvoted", f"{agreeing} of {votes} new solutions agree")
         return refused
 
     return settle

@@ -22,6 +22,7 @@ from dsa_lite.records import (
     Region,
     Rejected,
     Textbook,
+    Vote,
 )
 from dsa_lite.stages import evaluate, textbooks
 from dsa_lite.stages import exercises as exercise_stage
@@ -166,9 +167,9 @@ def _live(folder: RunDir) -> list[Exercise]:
 
 
 def _teacher_tokens(folder: RunDir) -> int:
-    written: list[Decomposition | Textbook | Exercise | Rejected] = [
+    written: list[Decomposition | Textbook | Exercise | Rejected | Vote] = [
         *folder.decompositions().read(), *folder.textbooks().read(), *folder.exercises().read(),
-        *folder.rejected().read(),
+        *folder.rejected().read(), *folder.votes().read(),
     ]  # fmt: skip
     return sum(r.tokens_out for r in written)
 

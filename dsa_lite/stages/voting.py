@@ -1,0 +1,57 @@
+"""Verification by vote: the teacher solves each exercise again, and the answers must agree."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dsa_lite.core.prompts import read_solution
+from dsa_lite.io.checker import AnswerChecker
+from dsa_lite.records import Exercise, Vote
+from dsa_lite.stages import graph as graph_stage
+from dsa_lite.stages.context import Context
+from dsa_lite.teacher import Reply, Request
+
+
+def agreement(
+    context: Context, stage: str, round: int, items: Sequence[Exercise], checker: AnswerChecker
+) -> dict[str, int]:
+    """How many of the new solutions of each exercise end in its own answer, by id.
+
+    Solutions are on disk as they arrive and asked for once; a solution that is cut off or malformed agrees with
+    nothing. A solution's seed follows from its id, so that an interruption changes no vote.
+    """
+    log = context.folder.votes()
+    found = {v.id: v for v in log.read()}
+    requests = [r for r in _requests(context, items) if r.id not in found]
+    for done, reply in enumerate(context.teacher.write(requests) if requests else (), start=1):
+        vote = _vote(reply, round)
+        log.append(vote)
+        found[vote.id] = vote
+        context.progress(stage, done, len(requests), label="solved again")
+    log.sync()
+    own = {e.id: e.answer for e in items}
+    votes = [v for _, v in sorted(found.items()) if v.exercise in own and v.answer is not None]
+    counts = dict.fromkeys(own, 0)
+    for vote, same in zip(votes, checker.same([(own[v.exercise], v.answer or "") for v in votes]), strict=True):
+        counts[vote.exercise] += same
+    return counts
+
+
+def _requests(context: Context, items: Sequence[Exercise]) -> list[Request]:
+    graph, settings = graph_stage.load(context), context.config.exercises
+    return [
+        context.prompts.solve(
+            f"{e.id}/{n}", [graph.skills[s] for s in e.skills], e.problem, max_tokens=settings.max_tokens
+        )
+        for e in items
+        for n in range(1, settings.votes + 1)
+    ]
+
+
+def _vote(reply: Reply, round: int) -> Vote:
+    parsed = read_solution(reply.text) if reply.finish == "stop" else "unfinished"
+    return Vote(
+        id=reply.id, exercise=reply.id.rpartition("/")[0], round=round,
+        answer=None if isinstance(parsed, str) else parsed.answer,
+        tokens_in=reply.tokens_in, tokens_out=reply.tokens_out,
+    )  # fmt: skip

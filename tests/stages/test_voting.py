@@ -1,0 +1,90 @@
+"""Verification by vote: exercises whose answer new solutions do not confirm are refused, and others asked for."""
+
+from __future__ import annotations
+
+import json
+import random
+from typing import Any
+
+import pytest
+
+from dsa_lite.stages import exercises, graph
+from dsa_lite.teacher import Request
+from dsa_lite.testing import ScriptedTeacher
+
+FEW = {"single_per_skill": 2, "composed_per_skill": 0, "verify": "vote:3"}
+
+
+class Fallible:
+    """Writes sums of which every third is wrong, and solves them rightly except for a share of its solutions."""
+
+    def __init__(self, desk: Any, wrong_solutions: float = 0.0, broken: bool = False) -> None:
+        self.desk, self.wrong_solutions, self.broken = desk, wrong_solutions, broken
+        self.asked: list[str] = []
+
+    def __call__(self, request: Request) -> str:
+        self.asked.append(request.id)
+        text = request.messages[-1].content
+        chance = random.Random(request.seed)
+        if text.startswith("task: solve"):
+            if self.broken:
+                return "{"
+            a, b = text.split("What is ")[1].rstrip("?").split(" plus ")
+            shift = 1 if chance.random() < self.wrong_solutions else 0
+            return json.dumps({"solution": "I add.", "answer": str(int(a) + int(b) + shift)})
+        names = text.split("skills: ")[1].split("\n")[0].split("; ")
+        a, b = chance.choices(range(10, 5000), k=2)
+        answer = str(a + b + (7 if request.seed % 3 == 0 else 0))
+        return str(self.desk.exercise_json(f"What is {a} plus {b}?", f"{' '.join(names)}: done.", answer))
+
+
+def right(exercise: Any) -> bool:
+    a, b = exercise.problem.removeprefix("What is ").rstrip("?").split(" plus ")
+    return int(exercise.answer) == int(a) + int(b)
+
+
+def test_wrong_exercises_are_outvoted_and_written_again(desk: Any) -> None:
+    kept, rejected = desk.write_exercises(ScriptedTeacher(Fallible(desk)), exercises=FEW, teacher={"attempts": 9})
+    assert len(kept) == 8
+    assert all(map(right, kept))
+    outvoted = [r for r in rejected if r.reason == "outvoted"]
+    assert outvoted
+    assert {r.detail for r in outvoted} == {"0 of 3 new solutions agree"}
+
+
+def test_most_votes_decide(desk: Any) -> None:
+    teacher = Fallible(desk, wrong_solutions=0.2)
+    kept, _ = desk.write_exercises(ScriptedTeacher(teacher), exercises=FEW, teacher={"attempts": 9})
+    assert all(map(right, kept))
+    with desk.context(ScriptedTeacher(teacher), exercises=FEW) as context:
+        votes = [v for v in context.folder.votes().read() if v.answer is not None]
+    wrong = {v.exercise for e in kept for v in votes if v.exercise == e.id and v.answer != e.answer}
+    assert wrong, "no kept exercise had a dissenting vote: the test says nothing"
+
+
+def test_a_teacher_that_cannot_solve_confirms_nothing(desk: Any) -> None:
+    with pytest.raises(Exception, match="outvoted"):
+        desk.write_exercises(
+            ScriptedTeacher(Fallible(desk, broken=True)), exercises=FEW, teacher={"attempts": 9, "min_replies": 8}
+        )
+
+
+def test_votes_survive_an_interruption_and_are_not_asked_for_twice(desk: Any) -> None:
+    whole, _ = desk.write_exercises(ScriptedTeacher(Fallible(desk)), "whole", exercises=FEW)
+    first, second = Fallible(desk), Fallible(desk)
+    with pytest.raises(KeyboardInterrupt):
+        desk.write_exercises(desk.Unruly(first, after=13), "cut", exercises=FEW)
+    with desk.context(ScriptedTeacher(second), "cut", exercises=FEW, graph={"expand": False}) as context:
+        before = {v.id for v in context.folder.votes().read()}
+        assert before
+        graph.run(context)
+        exercises.run(context)
+        again = exercises.load(context)
+    assert again == whole
+    assert not before & set(second.asked)
+
+
+def test_without_a_vote_nothing_is_solved_again(desk: Any) -> None:
+    teacher = Fallible(desk)
+    desk.write_exercises(ScriptedTeacher(teacher), exercises={**FEW, "verify": "program"})
+    assert not any("/" in id for id in teacher.asked)
