@@ -48,7 +48,7 @@ def test_the_main_help_lists_the_exit_codes(terminal: CliRunner) -> None:
     ("words", "message"),
     [
         (["rnu", "calculus"], "Did you mean 'run'"),
-        (["frobnicate"], "config, doctor"),
+        (["frobnicate"], "config, data, doctor"),
         (["run"], "Missing argument 'SKILL'"),
         (["run", "calculus", "--techer", "x"], "--teacher"),
         (["run", "calculus", "--backend", "jax"], "'auto', 'torch', 'mlx'"),

@@ -22,7 +22,7 @@ mlx_lm = pytest.importorskip("mlx_lm", reason="mlx_lm (mlx) is not installed")
 
 from dsa_lite_mlx import open_student  # noqa: E402
 
-OPTIONS = StudentOptions(lora_rank=4, lora_alpha=8, device="cpu", threads=1)
+OPTIONS = StudentOptions(precision="float32", lora_rank=4, lora_alpha=8, device="cpu", threads=1)
 TEXTS = ("the sum of the digits is 12", "the power rule", "x = 1<|end|>", "a much longer text, of 42 or 43 bytes")
 
 
