@@ -151,7 +151,8 @@ class Desk:
     def result(self, out: str = "run", /) -> dict[str, Any]:
         """All that a run leaves behind and that must not depend on how often it was stopped."""
         folder = self.folder / out
-        found: dict[str, Any] = {n: sorted((folder / f"{n}.jsonl").read_text().splitlines()) for n in ARRIVAL}
+        logs = {n: folder / f"{n}.jsonl" for n in ARRIVAL}
+        found: dict[str, Any] = {n: sorted(p.read_text().splitlines()) for n, p in logs.items() if p.exists()}
         paths = [p for part in OUTCOME for p in (folder / part).rglob("*.json*")]
         for path in [folder / "graph.json", folder / "adapter" / "adapter_model.safetensors", *paths]:
             found[path.relative_to(folder).as_posix()] = path.read_bytes()
