@@ -19,7 +19,7 @@ from dsa_lite.stages.held_out import HeldOutGuard
 from dsa_lite.student import Sampling
 
 STAGE = "rehearsal"
-BATCH = 256  # prompts drawn at a time
+BATCH = 256  # prompts drawn at a time, at most
 TRIES = 4  # prompts drawn per wanted one, at most
 
 
@@ -52,8 +52,9 @@ def run(context: Context) -> str:
     index, guard = OverlapIndex(context.config.exercises.near_duplicate), HeldOutGuard(context)
     for chat in kept:
         index.add(chat.id, chat.prompt)
-    for number in range(-(-TRIES * goal // BATCH)):
-        ids = [f"m{number * BATCH + row:05d}" for row in range(BATCH)]
+    size = min(BATCH, max(1, goal))
+    for number in range(-(-TRIES * goal // size)):
+        ids = [f"m{number * size + row:05d}" for row in range(size)]
         # Drawn anew after an interruption: the same seeds give the same chats.
         for chat in _write(context, ids) if len(kept) < goal and not known.issuperset(ids) else ():
             if chat.id in known or len(kept) == goal:

@@ -63,6 +63,8 @@ class Runs:
         (folder / "config.toml").write_text(CONFIG, encoding="utf-8")
 
     def start(self, out: str) -> subprocess.Popen[str]:
+        # Whoever runs the tests in the background has them ignore Ctrl-C, and so would the run.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         command = [sys.executable, "-m", "dsa_lite", "run", "calculus", "--rounds", "2", "--json", "--out", out]
         return subprocess.Popen(
             [*command, "--config", "config.toml"],
