@@ -1,6 +1,6 @@
 """The whole recipe: from nothing to the two bundled models, their settings and their model cards.
 
-    python -m examples.tiny_models.make            # about two hours on two processor cores
+    python -m examples.tiny_models.make            # about four hours on two processor cores
 
 Every step leaves a file in `examples/tiny_models/work/` and is skipped when that file is there, so the recipe can be
 stopped and started again; the trainings go on from their last checkpoint.
