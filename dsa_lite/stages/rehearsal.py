@@ -55,8 +55,10 @@ def run(context: Context) -> str:
     size = min(BATCH, max(1, goal))
     for number in range(-(-TRIES * goal // size)):
         ids = [f"m{number * size + row:05d}" for row in range(size)]
+        if len(kept) == goal or known.issuperset(ids):
+            continue
         # Drawn anew after an interruption: the same seeds give the same chats.
-        for chat in _write(context, ids) if len(kept) < goal and not known.issuperset(ids) else ():
+        for chat in _write(context, ids):
             if chat.id in known or len(kept) == goal:
                 continue
             if reason := _refusal(chat, index, guard):
