@@ -109,11 +109,16 @@ def load_finished(context: Context, stage: str) -> None:
     context.student.load_state(found[0])
 
 
+def longest(context: Context) -> int:
+    """Tokens of the longest example that the student may see."""
+    return min(context.config.student.max_tokens, context.student.context_tokens)
+
+
 def encode_all(
     context: Context, stage: str, round: int, exercises: Sequence[Exercise], *, list_long: bool = True
 ) -> dict[str, Encoded]:
     """Encoded exercises by id. Too long ones are left out and listed among the rejected, never cut."""
-    limit = min(context.config.student.max_tokens, context.student.context_tokens)
+    limit = longest(context)
     encoded: dict[str, Encoded] = {}
     for exercise in exercises:
         target = target_text(exercise.solution, exercise.answer)

@@ -16,6 +16,7 @@ from dsa_lite.records import Rehearsed, Rejected
 from dsa_lite.stages import exercises as exercise_stage
 from dsa_lite.stages.context import Context
 from dsa_lite.stages.held_out import HeldOutGuard
+from dsa_lite.stages.writing import SAMPLE_CHARS
 from dsa_lite.student import Sampling
 
 STAGE = "rehearsal"
@@ -62,7 +63,7 @@ def run(context: Context) -> str:
             if chat.id in known or len(kept) == goal:
                 continue
             if reason := _refusal(chat, index, guard):
-                sample = chat.prompt[:400]
+                sample = chat.prompt[:SAMPLE_CHARS]
                 rejections.append(Rejected(id=chat.id, stage=STAGE, reason=reason, sample=sample))
                 continue
             index.add(chat.id, chat.prompt)
@@ -79,7 +80,7 @@ def run(context: Context) -> str:
 def _refusal(chat: Rehearsed, index: OverlapIndex, guard: HeldOutGuard) -> str:
     if not chat.prompt or not chat.reply:
         return "unfinished"
-    if guard.same(chat.prompt) or guard.inside(chat.prompt):
+    if guard.clash(chat.prompt, solution=""):
         return "held out"
     return "duplicate" if index.find(chat.prompt) else ""
 

@@ -19,7 +19,7 @@ from dsa_lite.stages import exercises as exercise_stage
 from dsa_lite.stages import graph as graph_stage
 from dsa_lite.stages import rehearsal
 from dsa_lite.stages.context import Context
-from dsa_lite.stages.learning import Epoch, Position, Trainer, encode_all, load_finished, refuse_long, weighted
+from dsa_lite.stages.learning import Epoch, Position, Trainer, encode_all, load_finished, longest, refuse_long, weighted
 from dsa_lite.stages.looking import look
 from dsa_lite.student import Observation
 
@@ -112,7 +112,7 @@ def _rehearsed(context: Context, round: int) -> list[Encoded]:
     """The student's own chats, encoded; those longer than the student may see are listed among the rejected."""
     if context.config.rehearsal.weight == 0:
         return []
-    limit = min(context.config.student.max_tokens, context.student.context_tokens)
+    limit = longest(context)
     kept = []
     for chat in rehearsal.load(context):
         item = encode_exercise(context.student.tokenizer, chat.id, chat.prompt, chat.reply)

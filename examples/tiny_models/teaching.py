@@ -16,6 +16,7 @@ from .writable import FITTED, is_writable
 #: What the teacher gets wrong longest comes more often in the second training.
 SLOW = {"Limits by factoring": 3.0, "Like terms": 2.5, "Negative numbers": 1.5, "Limits": 1.5, "Division": 1.0}
 _SHARES = {name: KINDS[name].weight for name in NAMES}
+#: What it still got wrong after that, for the third.
 LAST = {
     "Like terms": 8.0,
     "Negative numbers": 3.0,
@@ -26,7 +27,6 @@ LAST = {
     "Quotient rule": 2.0,
 }
 _PRACTICE = {name: w * SLOW.get(name, 2.0 if name in FITTED else 1.0) for name, w in _SHARES.items()}
-
 _REVISION = {name: w * LAST.get(name, 1.0) for name, w in _SHARES.items()}
 
 
