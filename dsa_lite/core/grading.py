@@ -112,6 +112,26 @@ def same_text(a: str, b: str) -> bool:
     return bool(one) and one == normalise(b)
 
 
+def same_words(gold: str, answer: str) -> bool:
+    """Equal as words: besides case and blanks, articles and the sign after the last word do not count.
+
+    Where gold is a single letter from A to J, the answer may name its choice: "B", "(b)", "B) Paris".
+    """
+    if same_text(gold, answer):
+        return True
+    if re.fullmatch(r"[A-J]", gold.strip()):
+        return choice_letter(answer) == gold.strip() and not re.match(r"\W*\w\s*,", answer)
+    one = _bare_words(gold)
+    return bool(one) and one == _bare_words(answer)
+
+
+def _bare_words(text: str) -> str:
+    text = normalise(text)
+    if not has_words(text):  # signs and letters of a formula all count
+        return text
+    return re.sub(r"(^|;\s*)(?:the|an?)\s+(?=\w)", r"\1", text.rstrip(" .,;:!?"))
+
+
 def plain_number(text: str) -> Fraction | None:
     """The value of an integer, decimal or fraction written out (thousands may have commas); None for anything else."""
     found = _NUMBER.fullmatch(normalise(text))

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from dsa_lite.core.grading import choice_letter, normalise, plain_number, same_text
+from dsa_lite.core.grading import choice_letter, normalise, plain_number, same_text, same_words
 from dsa_lite.errors import DsaError
 from dsa_lite.records import Checker
 
@@ -65,9 +65,11 @@ class AnswerChecker:
         if self.checker == "choice":
             letter = choice_letter(gold)
             return letter is not None and letter == choice_letter(answer)
+        if self.checker == "exact":
+            return same_words(gold, answer)
         if same_text(gold, answer):
             return True
-        if self.checker == "exact" or not normalise(gold) or not normalise(answer):
+        if not normalise(gold) or not normalise(answer):
             return False
         one, two = plain_number(gold), plain_number(answer)
         if one is not None and two is not None and "." not in gold + answer:

@@ -12,7 +12,7 @@ from itertools import count
 from random import Random
 
 from .composing import compose
-from .english import reading
+from .english import CHOOSING, reading
 from .heldout import is_held_out
 from .kinds import BASE, KINDS, LEVELS, NAMES, SUBJECT, Item, always, ancestors
 from .textbooks import passage
@@ -22,6 +22,17 @@ Document = list[tuple[str, float]]
 ASKED, WRITTEN = 0.1, 1.0
 SLOW = ("Like terms", "Linear equations", "Division", "Factoring", "Multiplying powers", "Expanding brackets")
 SLOW_WEIGHTS = (10, 5, 4, 4, 3, 3)
+LAST = {
+    "Like terms": 10,
+    "Powers": 5,
+    "Evaluating expressions": 5,
+    "Negative numbers": 4,
+    "Factoring": 5,
+    "Division": 2,
+    "Expanding brackets": 3,
+    "Linear equations": 2,
+    "Multiplying powers": 1,
+}
 _PAIRS = [(old, name) for name in NAMES for old in ancestors(name)]
 _BASE_PAIRS = [(one, two) for one in BASE for two in BASE]
 _BASE_WEIGHTS = [KINDS[name].weight for name in BASE]
@@ -36,9 +47,9 @@ def chat(asked: str, written: str) -> Document:
     return [(f"<|user|>{asked}<|assistant|>", ASKED), (f"{written}<|end|>", WRITTEN)]
 
 
-def task(name: str, *lines: str) -> str:
+def task(name: str, *lines: str, subject: str = SUBJECT) -> str:
     """A request in the words that the product sends to the teacher."""
-    return "\n".join((f"task: {name}", f"subject: {SUBJECT}", *lines))
+    return "\n".join((f"task: {name}", f"subject: {subject}", *lines))
 
 
 def plain(text: str) -> Document:
@@ -89,6 +100,20 @@ def revision_documents(seed: int) -> Iterator[Document]:
         elif share < 0.9:
             yield student(fresh(rng, rng.choices(SLOW, SLOW_WEIGHTS)[0], rng.choice(LEVELS[1:])))
         elif not is_held_out(item := reading(rng)):
+            yield student(item)
+
+
+def last_documents(seed: int) -> Iterator[Document]:
+    """What was still wrong after that: long exercises, and reading with choices."""
+    rng = Random(seed)
+    while True:
+        share = rng.random()
+        if share < 0.3:
+            yield _base_document(rng)
+        elif share < 0.8:
+            name = rng.choices(list(LAST), list(LAST.values()))[0]
+            yield student(fresh(rng, name, rng.choice(("medium", "hard", "hard"))))
+        elif not is_held_out(item := reading(rng, CHOOSING)):
             yield student(item)
 
 

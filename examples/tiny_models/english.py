@@ -98,7 +98,9 @@ def _choice(rng: Random) -> Item:
     choices = " ".join(f"{letter}) {word}" for letter, word in zip(_LETTERS, others, strict=True))
     text = " ".join(fact[0] for fact in facts)
     problem = f"Text: {text}\n{question} {choices}"
-    return _item(problem, f"{sentence} That is {_LETTERS[at]}.", _LETTERS[at])
+    # Going through the choices up to the right one makes the letter the last one written.
+    passed = " ".join(f"{letter}) {word}" for letter, word in zip(_LETTERS[: at + 1], others, strict=False))
+    return _item(problem, f"{sentence} {passed}. That is {_LETTERS[at]}.", _LETTERS[at])
 
 
 def _words(rng: Random) -> Item:
@@ -108,8 +110,13 @@ def _words(rng: Random) -> Item:
         # Problems and solutions begin with a capital: an exercise's verb, a skill's name.
         words = [word.capitalize() for word in words]
         words[rng.randrange(count)] = rng.choice(_CAPITALS)
-    at = rng.randrange(count)
-    order = _ORDER[at] if at < count - 1 else "last"
+    return words_item(rng, words)
+
+
+def words_item(rng: Random, words: list[str]) -> Item:
+    """Three to five words, one of which is asked for by its place."""
+    at = rng.randrange(len(words))
+    order = _ORDER[at] if at < len(words) - 1 else "last"
     if rng.random() < 0.4:
         first = f"{words[0]} is the first word, then come {', '.join(words[1:])}."
         return _item(f"{first}\nWhich word is {order}?", f"the {order} word is {words[at]}.", words[at])
@@ -119,14 +126,18 @@ def _words(rng: Random) -> Item:
 def _truth(rng: Random) -> Item:
     facts = _facts(rng, rng.randint(1, 2))
     sentence, _, answer, kind = rng.choice(facts)
-    claim = sentence
-    if rng.random() < 0.5:
-        claim = sentence.replace(answer, rng.choice([w for w in _POOLS[kind] if w != answer]))
+    claimed = answer if rng.random() >= 0.5 else rng.choice([w for w in _POOLS[kind] if w != answer])
     text = " ".join(fact[0] for fact in facts)
-    verdict = "true" if claim == sentence else "false"
-    return _item(f"Text: {text}\nTrue or false: {claim}", sentence, verdict)
+    verdict, found = ("true", "same") if claimed == answer else ("false", "different")
+    problem = f"Text: {text}\nTrue or false: {sentence.replace(answer, claimed)}"
+    return _item(problem, f"{sentence} {answer}, {claimed}: {found}.", verdict)
 
 
-def reading(rng: Random) -> Item:
+#: How often each form comes: finding an answer, choosing one, picking a word, judging a sentence.
+USUAL = (4.0, 3.0, 2.2, 1.0)
+CHOOSING = (2.0, 6.0, 1.0, 4.0)
+
+
+def reading(rng: Random, shares: tuple[float, ...] = USUAL) -> Item:
     """One reading exercise."""
-    return rng.choices((_reading, _choice, _words, _truth), (4, 3, 2.2, 1))[0](rng)
+    return rng.choices((_reading, _choice, _words, _truth), shares)[0](rng)

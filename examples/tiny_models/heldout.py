@@ -60,7 +60,7 @@ def _transfer_names(rng: Random, index: int) -> tuple[str, ...]:
                 return other, last
 
 
-def _transfer_item(rng: Random, index: int) -> Item:
+def transfer_item(rng: Random, index: int) -> Item:
     level = LEVELS[1 + index % 2]
     for _ in range(30):
         item = compose(rng, _transfer_names(rng, index), level)
@@ -90,7 +90,7 @@ def held_out() -> dict[str, list[Item]]:
     def chained(index: int) -> Item:
         # A part may be an everyday exercise, but not one that stands in another file.
         while True:
-            item = _transfer_item(rng, index)
+            item = transfer_item(rng, index)
             if not any(part.key in keys for part in item.parts) and item.key not in seen:
                 seen.add(item.key)
                 return item
@@ -113,9 +113,9 @@ def is_held_out(item: Item) -> bool:
     return any(part.key in keys for part in item.parts)
 
 
-def scan(documents: Iterable[str | list[tuple[str, float]]], n: int) -> int:
-    """How many of the first n documents hold the text of a held-out problem."""
-    _, problems = _blocked()
+def scan(documents: Iterable[str | list[tuple[str, float]]], n: int, problems: frozenset[str] | None = None) -> int:
+    """How many of the first n documents hold the text of a held-out problem: one of those given, or of calculus."""
+    problems = _blocked()[1] if problems is None else problems
     found = 0
     for document in islice(documents, n):
         text = document if isinstance(document, str) else "".join(part for part, _ in document)
@@ -127,6 +127,11 @@ def scan(documents: Iterable[str | list[tuple[str, float]]], n: int) -> int:
 
 def lines(name: str) -> list[str]:
     """The lines of one held-out file."""
+    return as_lines(name, held_out()[name])
+
+
+def as_lines(name: str, items: list[Item]) -> list[str]:
+    """Items as the lines of a held-out file of that name."""
     return [
         json.dumps(
             {
@@ -138,7 +143,7 @@ def lines(name: str) -> list[str]:
             },
             ensure_ascii=False,
         )
-        for i, item in enumerate(held_out()[name], 1)
+        for i, item in enumerate(items, 1)
     ]
 
 

@@ -2,7 +2,8 @@
 
     python -m examples.tiny_models.score --student FOLDER --teacher FILE.gguf --out FOLDER
 
-writes `student.json` and `teacher.json` into the folder: shares with the number of items each was measured on.
+writes `student.json` and `teacher.json` (calculus), `student_social.json` and `teacher_social.json` into the folder:
+shares with the number of items each was measured on.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import argparse
 import json
 import tomllib
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -36,6 +37,7 @@ from .solver import solve
 #: Replies are scored as a run samples them.
 SETTINGS = Path(__file__).parent / "teacher.dsa-lite.toml"
 Share = dict[str, float | int]
+Alike = Callable[[str, str], bool]  # answer, true answer
 
 
 def share(results: Sequence[bool]) -> Share:
@@ -49,7 +51,7 @@ def score_student(student: Student, batch: int = 128) -> dict[str, Any]:
     scores: dict[str, Any] = {}
     for name, items in sets.items():
         by_topic: dict[str, list[bool]] = defaultdict(list)
-        for item, right in zip(items, _answers_right(student, items, batch), strict=True):
+        for item, right in zip(items, answers_right(student, items, same, batch), strict=True):
             by_topic[item.topic].append(right)
         scores[name] = share([r for results in by_topic.values() for r in results])
         scores[f"{name} by topic"] = {topic: share(results) for topic, results in by_topic.items()}
@@ -66,14 +68,15 @@ def _made_for(per_kind: int, seed: int = 1234) -> list[HeldOutItem]:
     ]
 
 
-def _answers_right(student: Student, items: Sequence[HeldOutItem], batch: int) -> list[bool]:
+def answers_right(student: Student, items: Sequence[HeldOutItem], alike: Alike, batch: int = 128) -> list[bool]:
+    """For each item whether the base alone, greedy, gives an answer that is `alike` the true one."""
     results = []
     for start in range(0, len(items), batch):
         part = items[start : start + batch]
         prompts = [encode_prompt(student.tokenizer, i.problem) for i in part]
         for item, ids in zip(part, student.generate(prompts, 256, adapter=False), strict=True):
             answer = extract_answer(student.tokenizer.decode(ids))
-            results.append(answer is not None and same(answer, item.answer))
+            results.append(answer is not None and alike(answer, item.answer))
     return results
 
 
@@ -84,13 +87,13 @@ def score_teacher(teacher: Teacher, per_skill: int, seed: int = 0) -> dict[str, 
     rng = Random(seed)
     scores: dict[str, Any] = {}
     for task, requests in _exercise_requests(prompts, rng, per_skill).items():
-        scores[task] = _score_exercises(teacher.write(requests.values()), set(requests))
+        scores[task] = score_exercises(teacher.write(requests.values()), solve, same)
     solving = {f"solve-{i}": _problem(rng) for i in range(per_skill * len(NAMES) // 2)}
     asked = [_solve_request(prompts, id, problem) for id, problem in solving.items()]
-    scores["solve"] = share([_solved(r, solving[r.id]) for r in teacher.write(asked)])
+    scores["solve"] = share([solved(r, solve(solving[r.id]), same) for r in teacher.write(asked)])
     skills = [Skill(id=n, name=n) for n in NAMES]
     needs = [prompts.prerequisites(f"need-{s.id}", s, NAMES, limit=4, max_tokens=100) for s in skills]
-    scores["prerequisites"] = share([_names_skills(r) for r in teacher.write(needs)])
+    scores["prerequisites"] = share([names_skills(r, NAMES) for r in teacher.write(needs)])
     books = [prompts.textbook(f"text-{s.id}-{i}", s, [], max_tokens=400) for s in skills for i in range(4)]
     scores["textbook"] = share([r.finish == "stop" and "xample" in r.text for r in teacher.write(books)])
     return scores
@@ -131,30 +134,30 @@ def _solve_request(prompts: Prompts, id: str, problem: str) -> Request:
     return like.model_copy(update={"messages": (like.messages[0], user), "json_schema": None})
 
 
-def _solved(reply: Reply, problem: str) -> bool:
-    truth = solve(problem)
+def solved(reply: Reply, truth: str | None, alike: Alike) -> bool:
+    """Whether a reply to a problem holds its true answer."""
     try:
         answer = json.loads(reply.text).get("answer", "")
     except (json.JSONDecodeError, AttributeError):
         return False
-    return truth is not None and same(str(answer), truth)
+    return truth is not None and alike(str(answer), truth)
 
 
-def _names_skills(reply: Reply) -> bool:
+def names_skills(reply: Reply, names: Sequence[str]) -> bool:
+    """Whether a decomposition names known skills only."""
     parsed = read_prerequisites(reply.text)
-    return not isinstance(parsed, str) and all(n in NAMES for n in parsed.prerequisites)
+    return not isinstance(parsed, str) and all(n in names for n in parsed.prerequisites)
 
 
-def _score_exercises(replies: Iterable[Reply], ids: set[str]) -> dict[str, Any]:
+def score_exercises(replies: Iterable[Reply], truth_of: Callable[[str], str | None], alike: Alike) -> dict[str, Any]:
     """Among all replies: finished with valid JSON, about a problem the solver reads, and right."""
     valid, readable, right, by_skill = [], [], [], defaultdict(list)
     for reply in replies:
-        assert reply.id in ids
         parsed = read_exercise(reply.text) if reply.finish == "stop" else "cut off"
         valid.append(not isinstance(parsed, str))
-        truth = None if isinstance(parsed, str) else solve(parsed.problem)
+        truth = None if isinstance(parsed, str) else truth_of(parsed.problem)
         readable.append(truth is not None)
-        good = truth is not None and not isinstance(parsed, str) and same(parsed.answer, truth)
+        good = truth is not None and not isinstance(parsed, str) and alike(parsed.answer, truth)
         right.append(good)
         by_skill[reply.id.rpartition("-")[0]].append(good)
     return {"valid": share(valid), "readable": share(readable), "right": share(right),
@@ -163,20 +166,31 @@ def _score_exercises(replies: Iterable[Reply], ids: set[str]) -> dict[str, Any]:
 
 def main() -> None:
     """Command line: score what is named and write the figures."""
+    # Needs this module's names, so it is only asked for once they exist.
+    from .social_score import score_social_student, score_social_teacher
+
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--student", type=Path)
     parser.add_argument("--teacher", type=Path)
+    parser.add_argument("--skill", choices=("calculus", "social-studies", "both"), default="both")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0: all cores")
     parser.add_argument("--per-skill", type=int, default=30, help="exercises asked for per skill and task")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
+    calculus, social = (options.skill in (skill, "both") for skill in ("calculus", "social-studies"))
     if options.student:
-        student = open_student(str(options.student), StudentOptions())
-        _write(options.out / "student.json", score_student(student))
+        student = open_student(str(options.student), StudentOptions(threads=options.threads))
+        if calculus:
+            _write(options.out / "student.json", score_student(student))
+        if social:
+            _write(options.out / "student_social.json", score_social_student(student))
     if options.teacher:
         with open_teacher(str(options.teacher), TeacherOptions(threads=options.threads)) as teacher:
-            _write(options.out / "teacher.json", score_teacher(teacher, options.per_skill))
+            if calculus:
+                _write(options.out / "teacher.json", score_teacher(teacher, options.per_skill))
+            if social:
+                _write(options.out / "teacher_social.json", score_social_teacher(teacher, options.per_skill))
 
 
 def _write(path: Path, scores: dict[str, Any]) -> None:

@@ -27,13 +27,18 @@ LONG = 420
 _HOMEWORK = ("Homework: {problem} Answer: {answer}", "Now you. Homework: {problem} Answer: {answer}")
 
 
-def passage(rng: Random, name: str, needs: list[str], fresh: Callable[[Random, str, str], Item]) -> str:
-    """A passage on one skill with up to three worked examples and one homework problem."""
-    text = rng.choice(_BEGIN).format(name=name, text=KINDS[name].description)
+def begun(rng: Random, name: str, about: str, needs: list[str]) -> str:
+    """How a passage begins: the skill's name, what it is about, what it builds on."""
+    text = rng.choice(_BEGIN).format(name=name, text=about)
     if needs:
         listed = " and ".join([", ".join(needs[:-1]), needs[-1]] if needs[1:] else needs)
         text += rng.choice(_BUILDS).format(needs=listed)
-    lines = [text + rng.choice(_WRITE)]
+    return text
+
+
+def passage(rng: Random, name: str, needs: list[str], fresh: Callable[[Random, str, str], Item]) -> str:
+    """A passage on one skill with up to three worked examples and one homework problem."""
+    lines = [begun(rng, name, KINDS[name].description, needs) + rng.choice(_WRITE)]
     labels = rng.choice(_EXAMPLES)
     for label in labels:
         item = fresh(rng, name, "easy")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dsa_lite.core.grading import choice_letter, extract_answer, normalise, plain_number, same_text
+from dsa_lite.core.grading import choice_letter, extract_answer, normalise, plain_number, same_text, same_words
 
 
 @pytest.mark.parametrize(
@@ -127,3 +127,37 @@ def test_plain_number(text: str, value: Fraction | None) -> None:
 )
 def test_choice_letter(text: str, letter: str | None) -> None:
     assert choice_letter(text) == letter
+
+
+@pytest.mark.parametrize(
+    ("gold", "answer"),
+    [
+        ("Nile", "the Nile."),
+        ("the Nile", "nile"),
+        ("a mayor", "Mayor"),
+        ("New Delhi", " new  delhi"),
+        ("India; the Seine", "the India; Seine"),
+        ("B", "(b)"),
+        ("B", "B) Paris"),
+        ("true", "True."),
+        ("1789", "1789."),
+    ],
+)
+def test_same_words(gold: str, answer: str) -> None:
+    assert same_words(gold, answer)
+
+
+@pytest.mark.parametrize(
+    ("gold", "answer"),
+    [
+        ("", ""), ("the", "a"), ("Nile", "Nile or Amazon"), ("B", "C"), ("B", "B, C"), ("B", "Both"), ("B", ""),
+        ("Paris", "B"), ("x", "X"), ("a+b", "b"), ("theocracy", "ocracy"), ("1789", "1798"), ("K", "k"),
+    ],
+)  # fmt: skip
+def test_other_words(gold: str, answer: str) -> None:
+    assert not same_words(gold, answer)
+
+
+@given(st.text(max_size=40), st.text(max_size=40))
+def test_words_that_are_the_same_text_are_the_same_words(gold: str, answer: str) -> None:
+    assert same_words(gold, answer) or not same_text(gold, answer)

@@ -98,7 +98,8 @@ def test_readable(math: AnswerChecker) -> None:
 def test_exact_and_choice() -> None:
     with AnswerChecker("exact") as exact, AnswerChecker("choice") as choice:
         assert exact.same([("Paris", "paris."), ("Paris", "Rome"), ("2", "1+1")]) == [True, False, False]
-        assert exact.readable(["Paris", " "]) == [True, False]
+        assert exact.same([("Nile", "the Nile"), ("B", "B) Rome"), ("B", "Rome")]) == [True, True, False]
+        assert exact.readable(["Paris", "B", " "]) == [True, True, False]
         assert choice.same([("B", "(b)"), ("B", "C"), ("B", "")]) == [True, False, False]
         assert choice.readable(["B.", "Both"]) == [True, False]
         assert exact._child is None
