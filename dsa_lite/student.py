@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from dsa_lite.records import Message, Precision, Record
+from dsa_lite.records import Checkpointing, Message, Precision, Quantize, Record
 
 
 @dataclass(frozen=True)
@@ -86,8 +86,12 @@ class StudentOptions(Record):
     )
     threads: int = Field(default=0, ge=0, description="CPU threads; 0: all cores")
     micro_batch_tokens: int = Field(
-        default=16384, gt=0, description="padded tokens per forward pass; changes memory, not results"
+        default=16384, gt=0, description="padded tokens per forward pass; changes memory, not results; less if need be"
     )
+    gradient_checkpointing: Checkpointing = Field(
+        default="auto", description="less memory for more time, the same results; auto: once memory has run out"
+    )
+    quantize: Quantize = Field(default="none", description="bits of the frozen base's linear layers; the rest is whole")
 
 
 class Tokenizer(Protocol):

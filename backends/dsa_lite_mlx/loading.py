@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import mlx.core as mx
+from mlx import nn
 from mlx_lm.utils import load_model
 
 from dsa_lite.errors import ModelError, UsageError
-from dsa_lite.records import Precision
+from dsa_lite.records import Precision, Quantize
 
+_GROUPS = (64, 32)  # weights that share a scale
 _TOLERANCE = 2e-2  # of the largest logit, in bfloat16's favour
 
 
@@ -66,9 +68,10 @@ def choose_device(name: str) -> mx.Device:
     return mx.Device(mx.cpu if name == "cpu" else mx.gpu)
 
 
-def load_base(folder: Path, device: mx.Device, precision: Precision) -> Base:
+def load_base(folder: Path, device: mx.Device, precision: Precision, quantize: Quantize = "none") -> Base:
     """The frozen model in evaluation mode. "auto": in float32 on a CPU, in the precision of its files elsewhere.
 
+    quantize: of the blocks' linear layers, where they are not quantised already.
     Raises ModelError for an architecture that mlx-lm does not know, broken or incomplete weights. Call it inside
     `mx.stream(device)`.
     """
@@ -85,7 +88,25 @@ def load_base(folder: Path, device: mx.Device, precision: Precision) -> Base:
     if precision != "auto":
         model.set_dtype(mx.bfloat16 if precision == "bfloat16" else mx.float32)
         mx.eval(model.parameters())
+    if quantize != "none":
+        _quantize(model, folder, 4 if quantize == "4bit" else 8)
     return _taken_apart(model, config, folder, device)
+
+
+def _quantize(model: Any, folder: Path, bits: int) -> None:
+    """Block by block, so that little of the model is in memory twice."""
+
+    def how(name: str, module: Any) -> bool | dict[str, int]:
+        if not hasattr(module, "to_quantized"):
+            return False
+        width = module.weight.shape[-1]
+        return next(({"group_size": size, "bits": bits} for size in _GROUPS if width % size == 0), False)
+
+    for block in model.layers:
+        nn.quantize(block, class_predicate=how)
+        mx.eval(block.parameters())
+    if not any(isinstance(m, nn.QuantizedLinear) for block in model.layers for m in block.modules()):
+        raise ModelError(f"{folder} cannot be quantised: no layer is a multiple of {_GROUPS[-1]} wide")
 
 
 def _taken_apart(model: Any, config: dict[str, Any], folder: Path, device: mx.Device) -> Base:

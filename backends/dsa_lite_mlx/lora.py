@@ -18,6 +18,7 @@ from safetensors.numpy import save_file
 from dsa_lite.errors import ModelError
 from dsa_lite.student import StudentOptions
 from dsa_lite_mlx.loading import Base
+from dsa_lite_mlx.memory import Checkpoints
 
 _MERGED_BYTES = 2 << 30  # generation keeps merged copies of the layers below this size
 
@@ -34,6 +35,7 @@ class LoraModel:
         self._source, self._options = source, options
         self._scale = options.lora_alpha / options.lora_rank
         self._layers = self._inject()
+        self.checkpoints = self._checkpoints()
         self.shapes = [s for layer in self._layers.values() for s in layer.shapes(options.lora_rank)]
 
     def start(self) -> list[mx.array]:
@@ -107,6 +109,13 @@ class LoraModel:
         for place, layer in enumerate(ordered.values()):
             layer.place = place
         return ordered
+
+    def _checkpoints(self) -> Checkpoints:
+        made, places = Checkpoints(), {id(layer): layer.place for layer in self._layers.values()}
+        for block in self.base.model.layers:
+            mine = [places[id(module)] for _, module in block.named_modules() if id(module) in places]
+            made.add(block, [place for number in mine for place in (2 * number, 2 * number + 1)], self)
+        return made
 
 
 class LoraLinear(nn.Module):

@@ -14,12 +14,12 @@ import mlx.core as mx
 import numpy as np
 from numpy.typing import NDArray
 
+from dsa_lite.passes import even_parts
 from dsa_lite.student import Batch, Observation
 from dsa_lite_mlx.loading import Base
 from dsa_lite_mlx.lora import LoraModel
 
 _LOGITS = 1 << 25  # float32 logits alive at a time: 128 MiB
-_CPU_TOKENS = 1024  # more rows at a time do not make a CPU faster, but leave its caches
 
 Gradients = list[mx.array]
 
@@ -44,17 +44,15 @@ class MicroBatch:
 
 
 def run_batch(
-    lora: LoraModel, batch: Batch, micro_batch_tokens: int, *, train: bool, key: mx.array | None = None
+    lora: LoraModel, batch: Batch, budget: int, *, train: bool, key: mx.array | None = None
 ) -> tuple[list[Observation], Gradients]:
     """Observe every example, in the batch's order; with `train` also the loss's gradient by the adapter's values.
 
     The loss is sum_i w_i nll_i / (target tokens of the batch). Rows of weight 0 are only observed. Non-finite losses
-    are for the caller to find in the observations. `key`: for dropout.
+    are for the caller to find in the observations. budget: padded tokens at a time; `key`: for dropout.
     """
     nll, correct = np.zeros(len(batch.ids)), np.zeros(len(batch.ids))
     tokens, gradients = batch.targets().sum(axis=1), [mx.zeros_like(value) for value in lora.values]
-    cpu = lora.base.device.type == mx.DeviceType.cpu
-    budget = min(micro_batch_tokens, _CPU_TOKENS) if cpu else micro_batch_tokens
     trained = (batch.weights != 0) & train
     for gradient in (True, False):
         for micro in micro_batches(batch, [t for t in texts(batch) if trained[t.row] == gradient], budget):
@@ -93,15 +91,9 @@ def texts(batch: Batch) -> list[Text]:
 def micro_batches(batch: Batch, chosen: list[Text], budget: int) -> Iterator[MicroBatch]:
     """Groups of texts of similar length, at most `budget` padded tokens each."""
     ordered = sorted(chosen, key=lambda text: text.start - text.end)
-    start = 0
-    while start < len(ordered):
-        width = ordered[start].end - ordered[start].start - 1
-        count = max(1, budget // width)
-        # several groups: of about the same size, rather than a small rest
-        parts = -(-(len(ordered) - start) // count)
-        end = start + -(-(len(ordered) - start) // parts)
-        yield _micro_batch(batch, ordered[start:end], width)
-        start = end
+    widths = [text.end - text.start - 1 for text in ordered]
+    for part in even_parts(widths, budget):
+        yield _micro_batch(batch, ordered[part], widths[part.start])
 
 
 def _micro_batch(batch: Batch, group: list[Text], width: int) -> MicroBatch:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,17 +11,21 @@ import mlx.core as mx
 
 from dsa_lite.errors import ModelError, TrainingError
 from dsa_lite.model_folder import FolderTokenizer, find_folder, fingerprint, stop_ids
+from dsa_lite.passes import Fit, refuse_non_finite, some
 from dsa_lite.student import Batch, Observation, Sampling, StudentOptions, Tokenizer
 from dsa_lite_mlx.generation import generate
 from dsa_lite_mlx.loading import choose_device, load_base
 from dsa_lite_mlx.lora import LoraModel
-from dsa_lite_mlx.loss import run_batch, texts
+from dsa_lite_mlx.loss import Gradients, run_batch, texts
+from dsa_lite_mlx.memory import ran_out, release
 from dsa_lite_mlx.state import AdapterState, gradient_norm
+
+_CPU_TOKENS = 1024  # more rows at a time do not make a CPU faster, but leave its caches
 
 
 @dataclass
 class _Shared:
-    """What a student and its forks have in common."""
+    """What a student and its forks have in common. `fit`: of the passes over batches; `writing`: of generation."""
 
     name: str
     fingerprint: str
@@ -30,6 +33,8 @@ class _Shared:
     ends: frozenset[int]
     lora: LoraModel
     options: StudentOptions
+    fit: Fit
+    writing: Fit
 
 
 class MlxStudent:
@@ -48,14 +53,20 @@ class MlxStudent:
         folder = find_folder(source)
         tokenizer = FolderTokenizer(folder)
         with mx.stream(device):
-            base = load_base(folder, device, options.precision)
+            base = load_base(folder, device, options.precision, options.quantize)
             if tokenizer.size > base.vocabulary:
                 raise ModelError(f"{folder}: the tokenizer has {tokenizer.size} tokens, the model {base.vocabulary}")
             lora = LoraModel(base, source, options)
             state = AdapterState(lora.start(), options)
         ends = stop_ids(folder, tokenizer)
         name = Path(source).expanduser().resolve().name if Path(source).expanduser().is_dir() else source
-        return cls(_Shared(name, fingerprint(folder), tokenizer, ends, lora, options), state)
+        tokens, mode = options.micro_batch_tokens, options.gradient_checkpointing
+        on_cpu = device.type == mx.DeviceType.cpu
+        place = "cpu" if on_cpu else "gpu"
+        fit = Fit(min(tokens, _CPU_TOKENS) if on_cpu else tokens, ran_out, release, place,
+                  checkpointing=mode == "on", may_checkpoint=mode == "auto")  # fmt: skip
+        writing = Fit(tokens, ran_out, release, place)
+        return cls(_Shared(name, fingerprint(folder), tokenizer, ends, lora, options, fit, writing), state)
 
     @property
     def name(self) -> str:
@@ -97,9 +108,9 @@ class MlxStudent:
                 raise TrainingError("the batch has no target token: nothing to train on")
             following, key = mx.random.split(state.key)
             used = key if options.lora_dropout else None
-            observations, gradients = run_batch(lora, batch, options.micro_batch_tokens, train=True, key=used)
+            observations, gradients = self._pass(lora, batch, train=True, key=used)
             norm = gradient_norm(gradients)
-            self._refuse_non_finite(batch, observations, norm, lr)
+            refuse_non_finite(batch, observations, norm, lr)
             state.update(gradients, norm, lr)
             state.key = following
         return observations
@@ -108,7 +119,7 @@ class MlxStudent:
         """The same observations without an update and without dropout."""
         with self._bound() as lora:
             self._check(batch)
-            return run_batch(lora, batch, self._shared.options.micro_batch_tokens, train=False)[0]
+            return self._pass(lora, batch, train=False)[0]
 
     def generate(
         self,
@@ -124,9 +135,13 @@ class MlxStudent:
             raise ValueError("a prompt has no tokens")
         if longest > self.context_tokens:
             raise ModelError(f"prompt and reply need {longest} tokens, {self.name} takes {self.context_tokens}")
-        with self._bound() as lora, lora.merged() if adapter else lora.disabled():
-            budget = self._shared.options.micro_batch_tokens
-            return generate(lora.base, prompts, max_tokens, self._shared.ends, budget, sampling)
+
+        def attempt(tokens: int) -> list[list[int]]:
+            with lora.merged() if adapter else lora.disabled():
+                return generate(lora.base, prompts, max_tokens, self._shared.ends, tokens, sampling)
+
+        with self._bound() as lora:
+            return self._shared.writing.run(attempt, longest, longest * len(prompts))
 
     def save(self, folder: Path) -> None:
         """Write the adapter as mlx-lm does: adapter_config.json, adapters.safetensors."""
@@ -172,7 +187,20 @@ class MlxStudent:
 
     def _about(self) -> dict[str, object]:
         options = self._shared.options
-        return {"base": self.fingerprint, "lora_rank": options.lora_rank, "lora_alpha": options.lora_alpha}
+        about = {"base": self.fingerprint, "lora_rank": options.lora_rank, "lora_alpha": options.lora_alpha}
+        return about if options.quantize == "none" else {**about, "quantize": options.quantize}
+
+    def _pass(
+        self, lora: LoraModel, batch: Batch, *, train: bool, key: mx.array | None = None
+    ) -> tuple[list[Observation], Gradients]:
+        fit, found = self._shared.fit, texts(batch)
+
+        def attempt(tokens: int) -> tuple[list[Observation], Gradients]:
+            lora.checkpoints.on = train and fit.checkpointing
+            return run_batch(lora, batch, tokens, train=train, key=key)
+
+        longest = max((text.end - text.start for text in found), default=0)
+        return fit.run(attempt, longest, longest * len(found), train=train)
 
     @contextmanager
     def _bound(self) -> Iterator[LoraModel]:
@@ -182,10 +210,6 @@ class MlxStudent:
             with mx.stream(lora.base.device):
                 lora.values = self._state.parts()
                 yield lora
-        except (RuntimeError, MemoryError) as error:
-            if not isinstance(error, MemoryError) and "alloc" not in str(error) and "memory" not in str(error).lower():
-                raise
-            raise TrainingError(f"out of memory on {self.device}", hint="lower micro_batch_tokens") from error
         finally:
             lora.values = ()
             lora.drop(None)
@@ -193,20 +217,4 @@ class MlxStudent:
     def _check(self, batch: Batch) -> None:
         names = sorted({batch.example_ids[t.row] for t in texts(batch) if t.end - t.start > self.context_tokens})
         if names:
-            raise TrainingError(f"longer than the {self.context_tokens} tokens {self.name} takes: {_some(names)}")
-
-    def _refuse_non_finite(self, batch: Batch, observations: list[Observation], norm: float, lr: float) -> None:
-        if not math.isfinite(lr):
-            raise TrainingError(f"the learning rate is {lr}")
-        bad = [o.example_id for o in observations if not math.isfinite(o.nll)]
-        if bad:
-            raise TrainingError(f"the loss is not finite for {_some(bad)}", hint="lower the learning rate")
-        if not math.isfinite(norm):
-            names = [o.example_id for o, w in zip(observations, batch.weights, strict=True) if w != 0]
-            raise TrainingError(f"the gradient is not finite; examples: {_some(names)}", hint="lower the learning rate")
-
-
-def _some(names: Sequence[str]) -> str:
-    """The first few names, and how many more there are."""
-    more = f" and {len(names) - 8} more" if len(names) > 8 else ""
-    return ", ".join(names[:8]) + more
+            raise TrainingError(f"longer than the {self.context_tokens} tokens {self.name} takes: {some(names)}")

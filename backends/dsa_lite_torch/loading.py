@@ -15,6 +15,7 @@ from transformers.utils import logging as transformers_logging
 
 from dsa_lite.errors import ModelError, UsageError
 from dsa_lite.records import Precision
+from dsa_lite_torch.quantized import import_offline
 
 _TOLERANCE = 2e-2  # of the largest logit, in bfloat16's favour
 
@@ -77,6 +78,7 @@ def load_base(folder: Path, device: torch.device, dtype: torch.dtype, products: 
 
     Raises ModelError for an architecture that transformers does not know, broken or incomplete weights.
     """
+    import_offline()
     local: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     try:
         with _quiet():

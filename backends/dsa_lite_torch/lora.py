@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,8 @@ from torch import Tensor, nn
 from dsa_lite.errors import ModelError
 from dsa_lite.student import StudentOptions
 from dsa_lite_torch.loading import Base
+from dsa_lite_torch.memory import Checkpoints
+from dsa_lite_torch.quantized import Packed
 
 _NAME = "default"
 _MERGED_BYTES = 2 << 30  # generation keeps merged copies of the layers below this size
@@ -36,14 +38,18 @@ class LoraModel:
         self.dropout_generator: torch.Generator | None = None  # None: no dropout
         self.enabled = True  # False: the base alone
         self._peft = _inject(base, source, options)
+        self.checkpoints = _checkpoints(self, options)
+        modules: list[Any] = [module for module in base.model.modules() if isinstance(module, LoraLayer)]
+        # layer by layer, before the rest follows: the device never holds the whole base unpacked
+        packed = [_pack(module.get_base_layer(), base, options) for module in modules]
         base.model.to(base.device)
-        self._layers = [_Layer(self, module) for module in base.model.modules() if isinstance(module, LoraLayer)]
+        self._layers = [_Layer(self, module, weight) for module, weight in zip(modules, packed, strict=True)]
         self.parameters: list[nn.Parameter] = [p for layer in self._layers for p in (layer.a, layer.b)]
 
     @contextmanager
     def merged(self, *, adapter: bool) -> Iterator[None]:
         """For many small forward passes: the adapter folded into copies of the weights, or the base alone."""
-        size = sum(layer.weight.numel() * self.base.dtype.itemsize for layer in self._layers)
+        size = sum(layer.size * self.base.dtype.itemsize for layer in self._layers)
         self.enabled = adapter
         for layer in self._layers if size <= _MERGED_BYTES else []:
             layer.merge(self.base.dtype)
@@ -70,11 +76,12 @@ class LoraModel:
 class _Layer:
     """Arithmetic of one linear layer with an adapter; replaces the PEFT module's forward."""
 
-    def __init__(self, owner: LoraModel, module: Any) -> None:
+    def __init__(self, owner: LoraModel, module: Any, packed: Packed | None) -> None:
         inner = module.get_base_layer()
         inner.weight.data = inner.weight.data.to(owner.base.products)
-        # transformers' Conv1D (GPT-2) holds its weight transposed
-        self.weight: Tensor = inner.weight if isinstance(inner, nn.Linear) else inner.weight.t()
+        whole = _upright(inner)
+        self.weight: Callable[[], Tensor] = packed or (lambda: whole)
+        self.dtype, self.size = owner.base.products, (packed or whole).shape.numel()
         self.bias: Tensor | None = inner.bias
         self.a: nn.Parameter = module.lora_A[_NAME].weight
         self.b: nn.Parameter = module.lora_B[_NAME].weight
@@ -87,9 +94,9 @@ class _Layer:
         owner, wide = self._owner, x.dtype
         if self.effective is not None:
             return F.linear(x, self.effective, self.bias)
-        x = x.to(self.weight.dtype)
+        x = x.to(self.dtype)
         if not owner.enabled:
-            return self._with_bias(F.linear(x, self.weight).to(wide))
+            return self._with_bias(F.linear(x, self.weight()).to(wide))
         dropped = None
         if owner.dropout and owner.dropout_generator is not None:
             keep = torch.empty_like(x).bernoulli_(1 - owner.dropout, generator=owner.dropout_generator)
@@ -103,32 +110,35 @@ class _Layer:
     def merge(self, dtype: torch.dtype) -> None:
         """Fold the adapter, if it is on, into a copy of the weight."""
         with torch.no_grad():
-            weight = self.weight.float()
+            weight = self.weight().float()
             self.effective = (weight + (self.b @ self.a) * self.scale if self._owner.enabled else weight).to(dtype)
 
 
 class _LoraLinear(torch.autograd.Function):
     """x W^T + s (d A^T) B^T with frozen W; d is x after dropout, or None for x itself.
 
-    x, d (..., in); W (out, in); A (r, in); B (out, r). Without dropout both paths' gradients of x meet in one matmul.
+    x, d (..., in); W (out, in), called for; A (r, in); B (out, r). Without dropout both paths' gradients of x meet in
+    one matmul.
     """
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, dropped: Tensor | None, weight: Tensor, a: Tensor, b: Tensor, scale: float
+        ctx: Any, x: Tensor, dropped: Tensor | None, whole: Callable[[], Tensor], a: Tensor, b: Tensor, scale: float
     ) -> Tensor:
+        weight = whole()
         rows = x.reshape(-1, x.shape[-1])
         source = rows if dropped is None else dropped.reshape(-1, x.shape[-1])
         low = source @ a.to(x.dtype).t()
         y = rows @ weight.t()
         y.addmm_(low, b.to(x.dtype).t(), alpha=scale)
-        ctx.save_for_backward(source, low, weight, a, b)
-        ctx.scale, ctx.separate = scale, dropped is not None
+        ctx.save_for_backward(source, low, a, b)
+        ctx.whole, ctx.scale, ctx.separate = whole, scale, dropped is not None
         return y.view(*x.shape[:-1], weight.shape[0])
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        source, low, weight, a, b = ctx.saved_tensors
+        source, low, a, b = ctx.saved_tensors
+        weight = ctx.whole()
         shape = (*gradients[0].shape[:-1], weight.shape[1])
         g = gradients[0].reshape(-1, weight.shape[0])
         g_low = (g @ b.to(g.dtype)).mul_(ctx.scale)
@@ -143,6 +153,29 @@ class _LoraLinear(torch.autograd.Function):
                 g_x.addmm_(g_low, a.to(g.dtype))
             g_x = g_x.view(shape)
         return g_x, g_dropped, None, g_a, g_b, None
+
+
+def _upright(layer: Any) -> Tensor:
+    """The weight (out, in): transformers' Conv1D (GPT-2) holds it transposed."""
+    weight: Tensor = layer.weight
+    return weight if isinstance(layer, nn.Linear) else weight.t()
+
+
+def _pack(layer: Any, base: Base, options: StudentOptions) -> Packed | None:
+    """The layer's weight, packed on the device and taken out of the layer; None where it stays as it is."""
+    if options.quantize == "none":
+        return None
+    packed = Packed(_upright(layer).data.to(base.device, base.products), options.quantize)
+    layer.weight.data = torch.empty(0, 0)
+    return packed
+
+
+def _checkpoints(lora: LoraModel, options: StudentOptions) -> Checkpoints:
+    made = Checkpoints(lora.base, lambda: lora.dropout_generator)
+    if options.gradient_checkpointing == "on" and not made.possible:
+        kind = lora.base.model.config.model_type
+        raise ModelError(f"models of type {kind} have no blocks to checkpoint", hint="gradient_checkpointing = auto")
+    return made
 
 
 def _linear_names(base: Base) -> list[str]:

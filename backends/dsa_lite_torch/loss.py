@@ -15,11 +15,11 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dsa_lite.passes import even_parts
 from dsa_lite.student import Batch, Observation
 from dsa_lite_torch.loading import Base
 
 _LOGITS = 1 << 25  # float32 logits alive at a time: 128 MiB
-_CPU_TOKENS = 1024  # more rows at a time do not make a CPU faster, but leave its caches
 
 
 @dataclass(frozen=True)
@@ -34,15 +34,16 @@ class MicroBatch:
     targets: NDArray[np.int32]  # (N,)
 
 
-def run_batch(base: Base, batch: Batch, micro_batch_tokens: int, *, train: bool) -> list[Observation]:
+def run_batch(base: Base, batch: Batch, budget: int, *, train: bool) -> list[Observation]:
     """Observe every example, in the batch's order; with `train` also add the loss's gradient to the parameters'.
+
+    budget: padded tokens at a time.
 
     The loss is sum_i w_i nll_i / (target tokens of the batch). Rows of weight 0 are only observed. Non-finite losses
     are for the caller to find in the observations.
     """
     nll, correct = np.zeros(len(batch.ids)), np.zeros(len(batch.ids), dtype=np.int64)
     tokens = batch.targets().sum(axis=1)
-    budget = min(micro_batch_tokens, _CPU_TOKENS) if base.device.type == "cpu" else micro_batch_tokens
     with_gradient = (batch.weights != 0) & train
     for gradient in (True, False):
         for micro in micro_batches(batch, np.flatnonzero(with_gradient == gradient), budget):
@@ -66,15 +67,9 @@ def micro_batches(batch: Batch, rows: NDArray[np.int64], budget: int) -> Iterato
     length = lengths(batch)
     rows = rows[length[rows] > 0]
     rows = rows[np.argsort(-length[rows], kind="stable")]
-    start = 0
-    while start < len(rows):
-        width = int(length[rows[start]]) - 1
-        count = max(1, budget // width)
-        # several groups: of about the same size, rather than a small rest
-        parts = -(-(len(rows) - start) // count)
-        end = start + -(-(len(rows) - start) // parts)
-        yield _micro_batch(batch, rows[start:end], width)
-        start = end
+    widths = length[rows] - 1
+    for part in even_parts(widths.tolist(), budget):
+        yield _micro_batch(batch, rows[part], int(widths[part.start]))
 
 
 def _micro_batch(batch: Batch, rows: NDArray[np.int64], width: int) -> MicroBatch:

@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import torch
 
 from dsa_lite.errors import ModelError, TrainingError
 from dsa_lite.model_folder import FolderTokenizer, find_folder, fingerprint, stop_ids
+from dsa_lite.passes import Fit, refuse_non_finite, some
 from dsa_lite.student import Batch, Observation, Sampling, StudentOptions, Tokenizer
 from dsa_lite_torch.generation import generate
 from dsa_lite_torch.loading import choose_device, choose_products, load_base
 from dsa_lite_torch.lora import LoraModel
 from dsa_lite_torch.loss import lengths, run_batch
+from dsa_lite_torch.memory import ran_out, release
+from dsa_lite_torch.quantized import require
 from dsa_lite_torch.state import AdapterState
+
+_CPU_TOKENS = 1024  # more rows at a time do not make a CPU faster, but leave its caches
 
 
 @dataclass
 class _Shared:
-    """What a student and its forks have in common. `bound`: whose values the model's parameters are now."""
+    """What a student and its forks have in common. `bound`: whose values the model's parameters are now.
+
+    `fit`: of the passes over batches; `writing`: of generation.
+    """
 
     name: str
     fingerprint: str
@@ -30,6 +38,8 @@ class _Shared:
     ends: frozenset[int]
     lora: LoraModel
     options: StudentOptions
+    fit: Fit
+    writing: Fit
     bound: AdapterState | None = None
 
 
@@ -40,11 +50,12 @@ class TorchStudent:
         self._parts: tuple[_Shared, AdapterState] | None = (shared, state)
 
     @classmethod
-    def open(cls, source: str, options: StudentOptions) -> TorchStudent:
+    def open(cls, source: str, options: StudentOptions) -> Self:
         """See `dsa_lite_torch.open_student`."""
         if options.threads:
             torch.set_num_threads(options.threads)
         device, dtype = choose_device(options.device, options.precision)
+        require(options.quantize, device)
         folder = find_folder(source)
         tokenizer = FolderTokenizer(folder)
         ends = stop_ids(folder, tokenizer)
@@ -54,7 +65,11 @@ class TorchStudent:
             raise ModelError(f"{folder}: the tokenizer has {tokenizer.size} tokens, the model only {rows}")
         lora = LoraModel(base, source, options)
         name = Path(source).expanduser().resolve().name if Path(source).expanduser().is_dir() else source
-        shared = _Shared(name, fingerprint(folder), tokenizer, ends, lora, options)
+        tokens, mode = options.micro_batch_tokens, options.gradient_checkpointing
+        fit = Fit(min(tokens, _CPU_TOKENS) if device.type == "cpu" else tokens, ran_out, release, str(device),
+                  checkpointing=mode == "on", may_checkpoint=mode == "auto" and lora.checkpoints.possible)  # fmt: skip
+        writing = Fit(tokens, ran_out, release, str(device))
+        shared = _Shared(name, fingerprint(folder), tokenizer, ends, lora, options, fit, writing)
         return cls(shared, AdapterState.of(lora.parameters, options, device))
 
     @property
@@ -95,12 +110,11 @@ class TorchStudent:
             raise TrainingError("the batch has no target token: nothing to train on")
         state, random_state = self._state, self._state.generator.get_state()
         try:
-            with self._bound(dropout=True) as lora:
-                self._check(batch)
-                state.zero_grad()
-                observations = run_batch(lora.base, batch, self._shared.options.micro_batch_tokens, train=True)
+            self._check(batch)
+            state.zero_grad()
+            observations = self._pass(batch, train=True)
             norm = state.gradient_norm()
-            self._refuse_non_finite(batch, observations, norm, lr)
+            refuse_non_finite(batch, observations, norm, lr)
         except BaseException:
             state.generator.set_state(random_state)
             raise
@@ -109,9 +123,8 @@ class TorchStudent:
 
     def score(self, batch: Batch) -> list[Observation]:
         """The same observations without an update and without dropout."""
-        with self._bound() as lora:
-            self._check(batch)
-            return run_batch(lora.base, batch, self._shared.options.micro_batch_tokens, train=False)
+        self._check(batch)
+        return self._pass(batch, train=False)
 
     def generate(
         self,
@@ -127,9 +140,7 @@ class TorchStudent:
             raise ValueError("a prompt has no tokens")
         if longest > self.context_tokens:
             raise ModelError(f"prompt and reply need {longest} tokens, {self.name} takes {self.context_tokens}")
-        with self._bound() as lora, lora.merged(adapter=adapter):
-            budget = self._shared.options.micro_batch_tokens
-            return generate(lora.base, prompts, max_tokens, self._shared.ends, budget, sampling)
+        return self._write(prompts, max_tokens, adapter, sampling)
 
     def save(self, folder: Path) -> None:
         """Write the adapter as PEFT does: adapter_config.json, adapter_model.safetensors."""
@@ -173,7 +184,34 @@ class TorchStudent:
 
     def _about(self) -> dict[str, object]:
         options = self._shared.options
-        return {"base": self.fingerprint, "lora_rank": options.lora_rank, "lora_alpha": options.lora_alpha}
+        about = {"base": self.fingerprint, "lora_rank": options.lora_rank, "lora_alpha": options.lora_alpha}
+        return about if options.quantize == "none" else {**about, "quantize": options.quantize}
+
+    def _pass(self, batch: Batch, *, train: bool) -> list[Observation]:
+        """Forward, and with `train` backward with dropout: the gradient takes the place of the state's."""
+        state, fit = self._state, self._shared.fit
+        random_state, sizes = state.generator.get_state(), lengths(batch)
+
+        def attempt(tokens: int) -> list[Observation]:
+            state.generator.set_state(random_state)
+            if train:
+                state.zero_grad()
+            with self._bound(dropout=train) as lora:
+                lora.checkpoints.on = fit.checkpointing
+                return run_batch(lora.base, batch, tokens, train=train)
+
+        longest = int(sizes.max(initial=0))
+        return fit.run(attempt, longest, longest * len(sizes), train=train)
+
+    def _write(
+        self, prompts: Sequence[Sequence[int]], max_tokens: int, adapter: bool, sampling: Sampling | None
+    ) -> list[list[int]]:
+        def attempt(tokens: int) -> list[list[int]]:
+            with self._bound() as lora, lora.merged(adapter=adapter):
+                return generate(lora.base, prompts, max_tokens, self._shared.ends, tokens, sampling)
+
+        longest = max((len(p) for p in prompts), default=0) + max_tokens
+        return self._shared.writing.run(attempt, longest, longest * len(prompts))
 
     @contextmanager
     def _bound(self, *, dropout: bool = False) -> Iterator[LoraModel]:
@@ -185,28 +223,10 @@ class TorchStudent:
         shared.lora.dropout_generator = self._state.generator if dropout else None
         try:
             yield shared.lora
-        except torch.OutOfMemoryError as error:
-            raise TrainingError(f"out of memory on {self.device}", hint="lower micro_batch_tokens") from error
         finally:
             shared.lora.dropout_generator = None
 
     def _check(self, batch: Batch) -> None:
         if batch.segments is None and (too_long := lengths(batch) > self.context_tokens).any():
             names = [name for name, long in zip(batch.example_ids, too_long, strict=True) if long]
-            raise TrainingError(f"longer than the {self.context_tokens} tokens {self.name} takes: {_some(names)}")
-
-    def _refuse_non_finite(self, batch: Batch, observations: list[Observation], norm: float, lr: float) -> None:
-        if not math.isfinite(lr):
-            raise TrainingError(f"the learning rate is {lr}")
-        bad = [o.example_id for o in observations if not math.isfinite(o.nll)]
-        if bad:
-            raise TrainingError(f"the loss is not finite for {_some(bad)}", hint="lower the learning rate")
-        if not math.isfinite(norm):
-            names = [o.example_id for o, w in zip(observations, batch.weights, strict=True) if w != 0]
-            raise TrainingError(f"the gradient is not finite; examples: {_some(names)}", hint="lower the learning rate")
-
-
-def _some(names: Sequence[str]) -> str:
-    """The first few names, and how many more there are."""
-    more = f" and {len(names) - 8} more" if len(names) > 8 else ""
-    return ", ".join(names[:8]) + more
+            raise TrainingError(f"longer than the {self.context_tokens} tokens {self.name} takes: {some(names)}")

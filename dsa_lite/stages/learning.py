@@ -16,7 +16,7 @@ import numpy as np
 from dsa_lite.core.batching import pad
 from dsa_lite.core.encoding import Encoded, encode_exercise, target_text
 from dsa_lite.errors import RunFolderError, TrainingError
-from dsa_lite.records import TOO_LONG, Exercise, Rejected
+from dsa_lite.records import NO_TARGET, TOO_LONG, Exercise, Rejected
 from dsa_lite.stages.context import Context
 from dsa_lite.student import Batch, Observation
 
@@ -35,11 +35,12 @@ class Position:
 
 @dataclass
 class Epoch:
-    """One pass: `batches[i]()` builds batch i, `rates[i]` is its learning rate."""
+    """One pass: `batches[i]()` builds batch i, `rates[i]` is its learning rate; `steps`: of a pass not cut short."""
 
     batches: Sequence[Callable[[], Batch]]
     rates: Sequence[float]
     label: str
+    steps: int
 
 
 class Trainer:
@@ -91,7 +92,7 @@ class Trainer:
         self.position = replace(self.position, epoch=self.position.epoch + 1, step=0)
 
     def _announce(self, epoch: Epoch, losses: list[float]) -> None:
-        steps = len(epoch.batches)
+        steps = epoch.steps
         self.context.progress(
             self.stage, self.position.epoch * steps + self.position.step, self.total_epochs * steps,
             self.position.tokens - self._tokens_at_start, epoch.label, loss=round(float(np.mean(losses[-20:])), 3),
@@ -142,12 +143,21 @@ def encode_all(
 
 def refuse_long(context: Context, stage: str, round: int, item: Encoded, limit: int, sample: str) -> None:
     """List an example that is longer than the student may see (once, however often the stage is resumed)."""
-    log = context.folder.rejected()
-    if any(r.id == item.id and r.reason == TOO_LONG for r in log.read()):
-        return
     detail = f"{len(item.ids)} tokens, at most {limit} are trained"
-    log.append(Rejected(id=item.id, stage=stage, reason=TOO_LONG, detail=detail, sample=sample[:400], round=round))
-    log.sync()
+    _refuse(context, Rejected(id=item.id, stage=stage, reason=TOO_LONG, detail=detail, sample=sample, round=round))
+
+
+def refuse_empty(context: Context, stage: str, item: Encoded, sample: str) -> None:
+    """List an example without a target, such as an empty passage: nothing stands before its end token."""
+    detail = f"{len(item.ids)} tokens, of which none is a target"
+    _refuse(context, Rejected(id=item.id, stage=stage, reason=NO_TARGET, detail=detail, sample=sample))
+
+
+def _refuse(context: Context, line: Rejected) -> None:
+    log = context.folder.rejected()
+    if not any(r.id == line.id and r.reason == line.reason for r in log.read()):
+        log.append(line.model_copy(update={"sample": line.sample[:400]}))
+        log.sync()
 
 
 def weighted(encoded: Sequence[Encoded], weights: Sequence[float]) -> Callable[[], Batch]:

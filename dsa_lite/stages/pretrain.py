@@ -9,22 +9,26 @@ from dsa_lite.core.batching import pack, pack_batch
 from dsa_lite.core.curriculum import rank_skills
 from dsa_lite.core.encoding import Encoded, encode_text
 from dsa_lite.core.schedule import learning_rate
+from dsa_lite.errors import TrainingError
 from dsa_lite.io.rundir import digest
 from dsa_lite.records import Textbook
 from dsa_lite.stages import graph as graph_stage
 from dsa_lite.stages import textbooks
 from dsa_lite.stages.context import Context
-from dsa_lite.stages.learning import Epoch, Trainer, refuse_long
+from dsa_lite.stages.learning import Epoch, Trainer, refuse_empty, refuse_long
 from dsa_lite.student import Batch
 
 STAGE = "pretrain"
 
 
 def inputs(context: Context) -> dict[str, object]:
+    student = context.config.student.model_dump(exclude={"checkpoint_seconds", "gradient_checkpointing"})
+    if student["quantize"] == "none":  # as before there was a choice: such runs go on
+        del student["quantize"]
     return {
         "pretrain": context.config.pretrain.model_dump(),
         "model": context.student.fingerprint,
-        "student": context.config.student.model_dump(exclude={"checkpoint_seconds"}),
+        "student": student,
         "textbooks": digest(textbooks.load(context)),
     }
 
@@ -46,7 +50,7 @@ def run(context: Context) -> str:
             for i in range(len(batches))
         ]  # fmt: skip
         label = f"epoch {trainer.position.epoch + 1} of {settings.epochs}"
-        trainer.run(Epoch(batches, rates, label), lambda observations: 0, lambda: None)
+        trainer.run(Epoch(batches, rates, label, len(batches)), lambda observations: 0, lambda: None)
         trainer.save()
     if not resumed and trainer.position.epoch == 0:
         trainer.save()
@@ -67,11 +71,19 @@ def row_tokens(context: Context) -> int:
 
 
 def _encode(context: Context, passages: Sequence[Textbook]) -> list[Encoded]:
-    encoded = []
+    encoded, empty = [], 0
     for passage in passages:
         item = encode_text(context.student.tokenizer, passage.id, passage.text)
-        if len(item.ids) <= row_tokens(context):
+        if not item.mask.any():
+            refuse_empty(context, STAGE, item, passage.text)
+            empty += 1
+        elif len(item.ids) <= row_tokens(context):
             encoded.append(item)
         else:
             refuse_long(context, STAGE, 0, item, row_tokens(context), passage.text)
+    if empty == len(passages):
+        raise TrainingError(
+            f"nothing to train on in stage {STAGE}: none of {empty} passages has a token to learn",
+            hint="raise textbooks.min_chars, so that empty passages are written anew, or set pretrain.epochs = 0",
+        )
     return encoded

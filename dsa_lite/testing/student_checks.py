@@ -20,6 +20,7 @@ Training = Callable[[dict[str, Example]], list[Batch]]  # from the six examples 
 
 _OPTIONS = StudentOptions(precision="float32", lora_rank=4, lora_alpha=8, max_grad_norm=1e9, threads=1, device="cpu")
 _CLOSE = 1e-4  # relative difference that rounding may cause
+_SAME = 1e-6  # the same where the same operations are done in the same order
 _LR = 5e-3
 _TEXTS = (
     "The derivative of x^2 is 2x, by the power rule.",
@@ -155,6 +156,17 @@ def check_micro_batches(open_student: OpenStudent) -> None:
     for other in results[:-1]:
         for mine, whole in zip(other, results[-1], strict=True):
             _assert_close(mine, whole, "the size of micro-batches changes results")
+
+
+def check_gradient_checkpointing(open_student: OpenStudent) -> None:
+    """Inner results kept or computed again: the same observations and the same update, dropout included."""
+    results = []
+    for mode in ("off", "on"):
+        options = _OPTIONS.model_copy(update={"gradient_checkpointing": mode, "lora_dropout": 0.3})
+        with closing(open_student(options)) as student:
+            batch = make_batch(_examples(student), [1, 0, 2, 0.5, 1, 1])
+            results.append([*student.step(batch, _LR), *student.step(batch, _LR), *student.score(batch)])
+    _assert_close(results[0], results[1], "gradient checkpointing changes results", _SAME)
 
 
 def check_packed_rows(open_student: OpenStudent) -> None:
@@ -314,6 +326,7 @@ STUDENT_CHECKS: tuple[Callable[[OpenStudent], None], ...] = (
     check_masks,
     check_neighbours,
     check_micro_batches,
+    check_gradient_checkpointing,
     check_packed_rows,
     check_learns,
     check_resume,
@@ -349,10 +362,12 @@ def _pack(examples: Sequence[Example]) -> Batch:
     return Batch(ids, mask, np.ones(1, dtype=np.float32), ("packed",), segments)
 
 
-def _assert_close(mine: Sequence[Observation], other: Sequence[Observation], message: str) -> None:
+def _assert_close(
+    mine: Sequence[Observation], other: Sequence[Observation], message: str, close: float = _CLOSE
+) -> None:
     for a, b in zip(mine, other, strict=True):
         assert a.tokens == b.tokens, f"{message}: {a.tokens} and {b.tokens} target tokens"
-        assert abs(a.nll - b.nll) <= _CLOSE * abs(b.nll), f"{message}: {a.nll} and {b.nll} nats for {a.example_id}"
+        assert abs(a.nll - b.nll) <= close * abs(b.nll), f"{message}: {a.nll} and {b.nll} nats for {a.example_id}"
 
 
 def _assert_same_training(open_student: OpenStudent, one: Training, other: Training, message: str) -> None:
