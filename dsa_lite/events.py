@@ -21,7 +21,10 @@ class StageStarted:
 
 @dataclass(frozen=True)
 class StageProgress:
-    """`done` of `total` units; `tokens` so far (generated or trained) and `figures` to show beside the bar."""
+    """`done` of `total` units; `tokens` so far (generated or trained) and `figures` to show beside the bar.
+
+    `in_flight`: requests the teacher works on at a time; 0 where it does not say or is not asked.
+    """
 
     stage: str
     done: int
@@ -29,6 +32,7 @@ class StageProgress:
     tokens: int = 0
     figures: Mapping[str, float | int | str] = field(default_factory=dict)
     label: str = ""
+    in_flight: int = 0
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ A teacher backend is a package with an `open_teacher(source, options)` callable 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
@@ -52,7 +52,10 @@ class TeacherOptions(Record):
     )
     in_flight: int = Field(default=0, ge=0, description="sequences at a time; 0: the backend chooses")
     threads: int = Field(default=0, ge=0, description="CPU threads; 0: all cores")
-    gpu_layers: int = Field(default=-1, ge=-1, description="layers on the GPU; -1: as many as fit")
+    gpu_layers: int = Field(default=-1, ge=-1, description="layers on the GPU, output layer included; -1: all")
+    slots: int = Field(
+        default=0, ge=0, description="sequences to make room for, as `Reports.layout` of an earlier session had them"
+    )
 
 
 @runtime_checkable
@@ -83,6 +86,25 @@ class Teacher(Protocol):
     def __enter__(self) -> Teacher: ...
 
     def __exit__(self, *exc: object) -> None: ...
+
+
+@runtime_checkable
+class Reports(Protocol):
+    """A teacher that tells how it works. Ask with `isinstance(teacher, Reports)`."""
+
+    @property
+    def in_flight(self) -> int:
+        """Requests it works on at a time, as found best so far; 0: not known yet."""
+        ...
+
+    @property
+    def layout(self) -> Mapping[str, int | str]:
+        """What it chose itself and its replies may depend on in their last bits; empty where nothing is known (yet).
+
+        "slots" can be given back as `TeacherOptions.slots`, so that a later session replies as this one; the rest is
+        for people.
+        """
+        ...
 
 
 class Score(Record):

@@ -1,7 +1,8 @@
 """The child process: `python -m dsa_lite_llama_cpp.child`, JSON lines in and out.
 
 In: first the settings, then {"ask": [...]} and {"cancel": [tickets]}. Out: {"slots"} or {"failed"}, then for each
-request {"kind": "started"} and {"kind": "reply"}. The end of stdin ends the process, so it cannot outlive its parent.
+request {"kind": "started"} and {"kind": "reply"}, and {"kind": "layout"} where a context was made. The end of stdin
+ends the process, so it cannot outlive its parent.
 """
 
 from __future__ import annotations

@@ -46,10 +46,19 @@ class Context:
         params.n_threads = params.n_threads_batch = threads
         params.kv_unified = False
         params.no_perf = True
+        if model.small_cache:
+            params.type_k = params.type_v = C.GGML_TYPE_Q8_0
+            params.flash_attn_type = C.LLAMA_FLASH_ATTN_TYPE_ENABLED  # 8-bit values need it
         self.pointer: Any = C.llama_init_from_model(model.pointer, params)
         if not self.pointer:
             raise refusal
         self.tokens = int(C.llama_n_ctx_seq(self.pointer))
+        self.layout: dict[str, int | str] = {
+            "slots": slots,
+            "batch_tokens": int(params.n_ubatch),
+            "cache": "q8_0" if model.small_cache else "f16",
+            "flash_attention": "on" if model.small_cache else "auto",
+        }
         self._memory: Any = C.llama_get_memory(self.pointer)
         self._rows = Rows(max(_CHUNK, slots))
         self.widths = self._equal_widths()
@@ -104,11 +113,12 @@ class Context:
             raise DecodeFailed(f"llama_decode returned {code}")
 
     def _equal_widths(self) -> tuple[int, ...]:
-        """Row counts, ascending, at which every row comes out with the same bits as at the full one."""
+        """Row counts, ascending, at which every row comes out with the same bits as at the full one.
+
+        Of several never 1: from 512 tokens on, flash attention adds up a lone row in another way.
+        """
         full = self._probe(self.slots)
-        widths = [
-            w for w in (1, 2, 4, 8, 16, 32, 64, 128) if w < self.slots and np.array_equal(self._probe(w), full[:w])
-        ]
+        widths = [w for w in (2, 4, 8, 16, 32, 64, 128) if w < self.slots and np.array_equal(self._probe(w), full[:w])]
         return (*widths, self.slots)
 
     def _probe(self, width: int) -> npt.NDArray[np.float32]:

@@ -36,7 +36,11 @@ class Conversation:
         self._deaths_in_a_row = 0
         self._child: ChildProcess | None = None
         self.slots = 0
-        self._start()
+        self.layout: dict[str, int | str] = {}
+        try:
+            self._start()
+        except ChildDied as death:
+            raise self._unloadable(str(death)) from death
 
     @property
     def pid(self) -> int | None:
@@ -87,21 +91,25 @@ class Conversation:
         return self._child
 
     def _start(self) -> None:
-        self._child = ChildProcess(self._settings)
-        path = self._settings["path"]
-        hint = "the file may need a newer llama.cpp, or more memory; try another model file"
+        """Raises ChildDied when the child dies while it loads the model, ModelError when it cannot."""
+        # A child that follows another makes room for as many.
+        self._child = ChildProcess({**self._settings, "slots": self.layout.get("slots") or self._settings["slots"]})
         try:
             first = self._child.read()
-        except ChildDied as death:
-            self.close()
-            raise ModelError(f"llama.cpp cannot load {path}: {death}", hint=hint) from death
         except BaseException:
             self.close()
             raise
         if "failed" in first:
             self.close()
-            raise ModelError(f"llama.cpp cannot load {path}: {first['failed']}", hint=hint)
+            raise self._unloadable(first["failed"])
         self.slots = int(first["slots"])
+
+    def _unloadable(self, why: str) -> ModelError:
+        return ModelError(
+            f"llama.cpp cannot load {self._settings['path']}: {why}",
+            hint="the file may need a newer llama.cpp, or more memory: try another model file or, with a GPU, fewer "
+            "layers there (teacher.gpu_layers)",
+        )
 
     def _send_waiting(self) -> None:
         """Send what waits. What ran when the child died goes alone, so that only a deadly request dies again."""
@@ -118,6 +126,9 @@ class Conversation:
         self._running_child().send([{"ask": [self._open[t].payload for t in batch]}])
 
     def _take(self, message: dict[str, Any]) -> None:
+        if message["kind"] == "layout":
+            self.layout = message["layout"]
+            return
         ticket = message["ticket"]
         if ticket not in self._open:
             return  # abandoned
@@ -133,10 +144,7 @@ class Conversation:
         self._replies[ticket] = message
 
     def _mourn(self, how: str) -> None:
-        self.close()
-        self._deaths_in_a_row += 1
-        if self._deaths_in_a_row > _DEATHS_IN_A_ROW:
-            raise TeacherError(f"{how} ({self._deaths_in_a_row} times in a row)", hint="try a smaller model or context")
+        self._count_death(how)
         for ticket in sorted(self._sent, reverse=True):
             asked = self._open[ticket]
             asked.deaths += asked.started
@@ -146,7 +154,17 @@ class Conversation:
             else:
                 self._waiting.appendleft(ticket)
         self._sent.clear()
-        try:
-            self._start()
-        except ModelError as error:
-            raise TeacherError(f"{how}; it cannot be started again: {error.message}", hint=error.hint) from error
+        while True:
+            try:
+                self._start()
+                return
+            except ChildDied as death:
+                self._count_death(str(death))
+            except ModelError as error:
+                raise TeacherError(f"{how}; it cannot be started again: {error.message}", hint=error.hint) from error
+
+    def _count_death(self, how: str) -> None:
+        self.close()
+        self._deaths_in_a_row += 1
+        if self._deaths_in_a_row > _DEATHS_IN_A_ROW:
+            raise TeacherError(f"{how} ({self._deaths_in_a_row} times in a row)", hint="try a smaller model or context")

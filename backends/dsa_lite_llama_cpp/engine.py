@@ -47,10 +47,9 @@ class Engine:
         self._model = model
         self._threads = threads
         self._say = say
-        on_gpu = model.on_gpu(options["gpu_layers"])
         # On a CPU the time this thread worked: waiting for other programs is no measure of a step.
-        self._clock = time.perf_counter if on_gpu else time.thread_time
-        self._sizing = Sizing(model, options, on_gpu=on_gpu)
+        self._clock = time.perf_counter if model.gpu_share else time.thread_time
+        self._sizing = Sizing(model, options)
         self._embedder = Embedder(model, threads, self._sizing.longest, say)
         self._grammars = Grammars(model.vocab)
         self._waiting: deque[_Job] = deque()
@@ -136,6 +135,7 @@ class Engine:
         self._jobs = [None] * self._context.slots
         self._prefixes = Prefixes(self._context)
         self._flight = Flight(self._context.widths, fixed=self._sizing.chosen)
+        self._say({"kind": "layout", "layout": self._context.layout})
 
     def _start(self, slot: int, job: _Job) -> None:
         ask, job.started = job.ask, time.perf_counter()

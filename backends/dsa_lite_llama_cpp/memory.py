@@ -10,16 +10,21 @@ _GROUP = Path("/sys/fs/cgroup")
 _GPU = 1
 
 
-def cache_budget(weights: int, *, on_gpu: bool) -> int:
+def cache_budget(weights: int, *, gpu_share: float) -> int:
     """Bytes that key-value caches may take: half of what is free once the weights are in memory.
 
     The other half is the student's and the system's. `weights`: bytes of the model, which the system counts as free
-    while they are mapped from their file.
+    while they are mapped from their file. `gpu_share` of the weights and of the cache is on GPUs, where the weights
+    already count as taken; the rest is in main memory. What fills first is the limit.
     """
-    on_gpus = free_on_gpus() if on_gpu else 0
-    free = free_bytes()
-    # Weights larger than the memory are read again and again: slow, but it works.
-    return (on_gpus or max(free - weights, free // 4)) // 2
+    limits = []
+    if gpu_share < 1:
+        free = free_bytes()
+        # Weights larger than the memory are read again and again: slow, but it works.
+        limits.append(max(free - weights * (1 - gpu_share), free / 4) / (1 - gpu_share))
+    if gpu_share > 0:
+        limits.append(free_on_gpus() / gpu_share)
+    return int(min(limits) / 2)
 
 
 def free_bytes() -> int:

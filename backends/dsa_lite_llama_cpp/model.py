@@ -9,6 +9,8 @@ from typing import Any
 import llama_cpp as C
 from llama_cpp._logger import set_verbose
 
+from dsa_lite_llama_cpp.memory import free_on_gpus
+
 
 class Model:
     """Weights, tokeniser and sizes of one GGUF file."""
@@ -22,6 +24,7 @@ class Model:
         self.pointer: Any = C.llama_model_load_from_file(path.encode(), params)
         if not self.pointer:
             raise RuntimeError("the model does not load")
+        self.gpu_share = self._gpu_share(gpu_layers)
         if C.llama_model_has_encoder(self.pointer):
             raise RuntimeError("encoder models cannot write")
         self.vocab: Any = C.llama_model_get_vocab(self.pointer)
@@ -45,9 +48,13 @@ class Model:
         """Token ids of a text that follows a prompt: no BOS, control tokens' names are text."""
         return self._ids(text, special=False)
 
-    def on_gpu(self, layers: int) -> bool:
-        """Whether any of so many layers asked for on the GPU can be there with this build of llama.cpp."""
-        return layers != 0 and bool(C.llama_supports_gpu_offload())
+    def _gpu_share(self, asked: int) -> float:
+        """Share of the layers, and so of their cache, that is on GPUs with memory of their own."""
+        if asked == 0 or not C.llama_supports_gpu_offload() or not free_on_gpus():
+            return 0.0
+        layers = max(1, C.llama_model_n_layer(self.pointer))
+        # The output layer is the first to be moved, and has no cache.
+        return 1.0 if asked < 0 else min(asked - 1, layers) / layers
 
     @property
     def weights_bytes(self) -> int:
@@ -59,12 +66,27 @@ class Model:
         return self._number("pooling_type") > 0
 
     @property
+    def small_cache(self) -> bool:
+        """Whether the key-value cache has 8 instead of 16 bits, because 16 would be slow.
+
+        llama.cpp's AVX-512 code takes 64 numbers of a 16-bit head at a time and what is left one by one, so that heads
+        of 32 or 96 are several times slower than 8-bit blocks of 32.
+        """
+        wide = b"AVX512 = 1" in C.llama_print_system_info() and self.gpu_share < 1
+        widths = self._head_widths()
+        return wide and any(w % 64 for w in widths) and all(w % 32 == 0 for w in widths)
+
+    @property
     def kv_bytes_per_token(self) -> int:
-        """Bytes of the 16-bit key-value cache for one token of one sequence; an upper estimate."""
-        per_head = C.llama_model_n_embd(self.pointer) // max(1, C.llama_model_n_head(self.pointer))
-        widths = [self._number(f"attention.{name}_length") or per_head for name in ("key", "value")]
+        """Bytes of the key-value cache for one token of one sequence; an upper estimate."""
         heads = C.llama_model_n_layer(self.pointer) * max(1, C.llama_model_n_head_kv(self.pointer))
-        return int(2 * heads * sum(widths))
+        numbers = heads * sum(self._head_widths())
+        return int(numbers * 34 // 32 if self.small_cache else numbers * 2)
+
+    def _head_widths(self) -> list[int]:
+        """Numbers in a key and in a value of one head."""
+        per_head = C.llama_model_n_embd(self.pointer) // max(1, C.llama_model_n_head(self.pointer))
+        return [self._number(f"attention.{name}_length") or per_head for name in ("key", "value")]
 
     def _number(self, name: str) -> int:
         """A hyper-parameter from the file's header; 0 where it has none."""

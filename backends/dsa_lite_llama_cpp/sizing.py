@@ -20,13 +20,13 @@ _GIB = 1 << 30
 class Sizing:
     """Decides what fits. What was free when the model had been loaded counts, not what our own cache left of it."""
 
-    def __init__(self, model: Model, options: dict[str, Any], *, on_gpu: bool) -> None:
+    def __init__(self, model: Model, options: dict[str, Any]) -> None:
         self._model = model
         self._fixed = min(options["context_tokens"], model.trained_context)
-        self._budget = cache_budget(model.weights_bytes, on_gpu=on_gpu)
+        self._budget = cache_budget(model.weights_bytes, gpu_share=model.gpu_share)
         self._fits = self._budget // max(1, model.kv_bytes_per_token)
         self.chosen = bool(options["in_flight"])
-        self.slots = min(options["in_flight"] or _SLOTS, _MOST_SLOTS)
+        self.slots = min(options["in_flight"] or options["slots"] or _SLOTS, _MOST_SLOTS)
 
     @property
     def longest(self) -> int:

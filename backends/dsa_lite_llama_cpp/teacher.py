@@ -6,7 +6,7 @@ import base64
 import importlib.util
 import itertools
 import json
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import Any, TypeVar
 
@@ -126,8 +126,13 @@ class LlamaCppTeacher:
 
     @property
     def in_flight(self) -> int:
-        """Requests written at a time, as found best so far; 0 before the first reply."""
+        """See `dsa_lite.teacher.Reports`; 0 before the first reply."""
         return self._in_flight
+
+    @property
+    def layout(self) -> Mapping[str, int | str]:
+        """See `dsa_lite.teacher.Reports`; empty before the first reply."""
+        return self._conversation.layout if self._conversation else {}
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """See `dsa_lite.teacher.Embeds`."""

@@ -2,7 +2,7 @@
 
 `address` finds the server and the model, `server` speaks with it through the official client, `exchange` sees one
 request through faults, `formats` and `completions` read what comes back, `concurrency` decides how many are in flight,
-`loop` runs it all in a thread, `teacher` is what the caller sees.
+`embedding` turns texts into vectors, `loop` runs it all in a thread, `teacher` is what the caller sees.
 """
 
 from __future__ import annotations

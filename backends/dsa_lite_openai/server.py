@@ -7,7 +7,7 @@ import email.utils
 import json
 import os
 import time
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -105,6 +105,11 @@ class Server:
             extra_body={"response_format": response_format} if response_format else None,
         )
         return await self._call(call, self._patience.reply + self._patience.per_token * request.max_tokens)
+
+    async def embed(self, model: str, texts: Sequence[str]) -> Outcome:
+        """POST /embeddings, plain numbers asked for: not every server knows the client's base64."""
+        call = self._client.embeddings.with_raw_response.create(model=model, input=list(texts), encoding_format="float")
+        return await self._call(call, self._patience.reply)
 
     def without_key(self, text: str) -> str:
         """The text on one line, shortened, the key blotted out."""

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, Future
 from queue import Empty, SimpleQueue
+
+import numpy as np
+from numpy.typing import NDArray
 
 from dsa_lite.errors import TeacherError
 from dsa_lite.teacher import Reply, Request, TeacherOptions
 from dsa_lite_openai.address import find, read_address
 from dsa_lite_openai.concurrency import Gate, Limit
+from dsa_lite_openai.embedding import Embedding
 from dsa_lite_openai.exchange import Exchange
 from dsa_lite_openai.loop import Loop
 from dsa_lite_openai.server import Patience
@@ -35,7 +39,9 @@ class OpenAITeacher:
             self._loop.close()
             raise
         self._limit = Limit(options.in_flight)
-        self._exchange = Exchange(self._server, self._model, Gate(self._limit), patience)
+        gate = Gate(self._limit)
+        self._exchange = Exchange(self._server, self._model, gate, patience)
+        self._embedding = Embedding(self._server, self._model, gate, patience)
 
     @property
     def name(self) -> str:
@@ -46,6 +52,16 @@ class OpenAITeacher:
     def fingerprint(self) -> str:
         """URL and model id: servers do not tell what the model's bytes are."""
         return f"{self._server.url}#{self._model}"
+
+    @property
+    def in_flight(self) -> int:
+        """See `dsa_lite.teacher.Reports`."""
+        return self._limit.value
+
+    @property
+    def layout(self) -> Mapping[str, int | str]:
+        """Empty: how the server works is its own business."""
+        return {}
 
     def write(self, requests: Iterable[Request]) -> Iterator[Reply]:
         """One reply per request, as they finish. Requests are pulled a little ahead of the replies.
@@ -78,6 +94,12 @@ class OpenAITeacher:
         finally:
             for future in mine:
                 future.cancel()
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """See `dsa_lite.teacher.Embeds`; done by the model that writes. Raises TeacherError where the server cannot."""
+        if self._loop is None:
+            raise TeacherError(_CLOSED, hint="open it again")
+        return self._loop.run(self._embedding.embed(texts))
 
     def close(self) -> None:
         """Abandon what is in flight and end the thread; safe to call twice."""

@@ -27,7 +27,7 @@ class Pace:
     def __init__(self, started: StageStarted, clock: Callable[[], float] = time.monotonic) -> None:
         self.stage, self.label = started.stage, started.label
         self.unit = started.unit or UNITS.get(started.stage, "")
-        self.done, self.total, self.tokens = 0, started.total, 0
+        self.done, self.total, self.tokens, self.in_flight = 0, started.total, 0, 0
         self._clock = clock
         self._seen: deque[tuple[float, int, int]] = deque()
         self._start = clock()
@@ -40,7 +40,7 @@ class Pace:
         elif not self._seen and progress.done <= 1:
             self._seen.append((self._start, 0, 0))
         self.done, self.total, self.tokens = progress.done, progress.total, progress.tokens
-        self.label = progress.label or self.label
+        self.label, self.in_flight = progress.label or self.label, progress.in_flight
         self._seen.append((now, progress.done, progress.tokens))
         if len(self._seen) == 3 and self._seen[0] == (self._start, 0, 0):
             self._seen.popleft()  # loading a model is no measure of what comes after it
@@ -79,8 +79,10 @@ class Pace:
         )
 
     def speed_words(self) -> str:
+        """E.g. "310 tokens/s, 16 in flight"."""
         rate = self.tokens_per_second
-        return "" if rate is None else f"{rate:,.0f} tokens/s" if rate >= 9.5 else f"{rate:.1f} tokens/s"
+        speed = "" if rate is None else f"{rate:,.0f} tokens/s" if rate >= 9.5 else f"{rate:.1f} tokens/s"
+        return ", ".join(filter(None, (speed, f"{self.in_flight} in flight" if self.in_flight else "")))
 
     def time_words(self) -> str:
         """Time left, or time passed where that is not known."""

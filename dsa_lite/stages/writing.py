@@ -127,7 +127,11 @@ def _ask(
         state.fresh["" if not isinstance(result, Refusal) else result.reason] += 1
         state.tokens += reply.tokens_out
         rejected = sum(n for reason, n in state.fresh.items() if reason)
-        context.progress(writing.stage, kept, total, state.tokens, rejected=rejected)
+        lost = {"cut off": state.fresh["unfinished"], "failed": state.fresh["not written"]}
+        context.progress(
+            writing.stage, kept, total, state.tokens, in_flight=context.look_at_teacher(), rejected=rejected,
+            **{name: count for name, count in lost.items() if count},
+        )  # fmt: skip
         _check_yield(context, writing, state)
 
 

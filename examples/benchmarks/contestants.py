@@ -32,8 +32,11 @@ class Sample:
 
 
 class Contestant(Protocol):
+    """`most`: how many of the requests it is given; for one at a time a few tell the rate."""
+
     name: str
     in_flight: int
+    most: int
 
     def answer(self, requests: Sequence[Request]) -> Answers: ...
 
@@ -44,12 +47,15 @@ class Contestant(Protocol):
     def close(self) -> None: ...
 
 
-def sample(contestant: Contestant, requests: Sequence[Request]) -> Sample:
-    """Tokens per second over all requests, and the time to the first token with as many asked as fly together."""
-    short = [r.model_copy(update={"max_tokens": 1}) for r in requests[: contestant.in_flight]]
+def sample(contestant: Contestant, others: Sequence[Request], requests: Sequence[Request]) -> Sample:
+    """Tokens per second over the requests, and the time to the first token with as many asked as fly together.
+
+    The latter on `others`, which begin differently, so that nobody knows the start of the requests from there.
+    """
+    short = [r.model_copy(update={"max_tokens": 1}) for r in others[: min(contestant.in_flight, contestant.most)]]
     first = statistics.median(seconds for _, seconds in contestant.answer(short))
     start = time.perf_counter()
-    tokens = sum(count for count, _ in contestant.answer(requests))
+    tokens = sum(count for count, _ in contestant.answer(requests[: contestant.most]))
     return Sample(tokens / (time.perf_counter() - start), first)
 
 
@@ -65,7 +71,7 @@ class Ours:
     def __init__(self, model: Path, in_flight: int, threads: int) -> None:
         """`in_flight` 0: as the engine finds best."""
         self.name = f"dsa-lite, {in_flight or 'own choice'} in flight"
-        self.in_flight = in_flight or 32
+        self.in_flight, self.most = in_flight or 32, 1_000_000
         self._teacher = LlamaCppTeacher(str(model), TeacherOptions(in_flight=in_flight, threads=threads))
 
     def answer(self, requests: Sequence[Request]) -> Answers:
@@ -79,6 +85,10 @@ class Ours:
     def tokens_in(self, request: Request) -> int:
         return next(self._teacher.write([request])).tokens_in
 
+    def takes(self, request: Request) -> bool:
+        """Whether the model's context has room for it."""
+        return next(self._teacher.write([request])).finish != "error"
+
     @property
     def chosen(self) -> int:
         return self._teacher.in_flight
@@ -91,14 +101,19 @@ class Ours:
 
 
 class OneAtATime:
-    """llama-cpp-python's `Llama.create_chat_completion` in a process of its own."""
+    """llama-cpp-python's `Llama.create_chat_completion` in a process of its own.
 
-    name, in_flight = "llama-cpp-python, one at a time", 1
+    It keeps what the last prompt and the next have in common; `keep` False makes it forget.
+    """
 
-    def __init__(self, model: Path, threads: int, context: int) -> None:
+    def __init__(self, model: Path, threads: int, context: int, *, keep: bool) -> None:
+        self.name = f"llama-cpp-python, prefix {'kept' if keep else 'not kept'}"
+        self.in_flight, self.most = 1, 8 if keep else 4
         spawn = multiprocessing.get_context("spawn")
         self._pipe, theirs = spawn.Pipe()
-        self._process = spawn.Process(target=_one_at_a_time, args=(theirs, str(model), threads, context), daemon=True)
+        self._process = spawn.Process(
+            target=_one_at_a_time, args=(theirs, str(model), threads, context, keep), daemon=True
+        )
         self._process.start()
 
     def answer(self, requests: Sequence[Request]) -> Answers:
@@ -114,7 +129,7 @@ class OneAtATime:
         self._process.join()
 
 
-def _one_at_a_time(pipe: Any, model: str, threads: int, context: int) -> None:
+def _one_at_a_time(pipe: Any, model: str, threads: int, context: int, keep: bool) -> None:
     import llama_cpp
 
     sizes = {"n_ctx": context, "n_threads": threads or None, "n_threads_batch": threads or None, "n_gpu_layers": -1}
@@ -122,6 +137,8 @@ def _one_at_a_time(pipe: Any, model: str, threads: int, context: int) -> None:
     while (requests := pipe.recv()) is not None:
         start, found = time.perf_counter(), []
         for r in requests:
+            if not keep:
+                llama.reset()
             schema = r["json_schema"]
             reply = llama.create_chat_completion(
                 messages=r["messages"],
@@ -140,7 +157,7 @@ def _one_at_a_time(pipe: Any, model: str, threads: int, context: int) -> None:
 
 class LlamaServer:
     def __init__(self, binary: Path, model: Path, in_flight: int, threads: int, context: int) -> None:
-        self.name, self.in_flight = f"llama-server -np {in_flight}", in_flight
+        self.name, self.in_flight, self.most = f"llama-server -np {in_flight}", in_flight, 1_000_000
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]

@@ -1,12 +1,15 @@
 """Tokens per second of the llama.cpp teacher beside other ways to run the same model.
 
-    python examples/benchmarks/generation.py                    # trial size, minutes
-    python examples/benchmarks/generation.py --size 0.5b        # 0.52 billion random weights, Q4_K_M; hours on a CPU
+    python examples/benchmarks/generation.py                    # trial size and the bundled teacher, minutes
+    python examples/benchmarks/generation.py --size 0.5b --no-bundled --prefix 400 --schema no --repeats 1 \\
+        --server build/bin/llama-server --batched-bench build/bin/llama-batched-bench
 
-The same requests go, in turns within one run, to llama-cpp-python's own API one at a time, to this package's engine
-with 1, 4, 8, ... in flight and with the number it finds itself, and, where their programs are given, to llama-server
-and to llama-batched-bench (the ceiling: it neither samples nor handles text). The figures are medians over the turns;
-ratios are taken within a turn. Run it on a machine that does nothing else.
+The same requests go, in turns within one run, to llama-cpp-python's own API one at a time (the prefix kept and not
+kept), to this package's engine with 1, 4, 8, ... in flight and with the number it finds itself, and, where their
+programs are given, to llama-server and to llama-batched-bench (the ceiling: it neither samples nor handles text). Each
+turn has a prefix of its own, computed within the time that is measured. The figures are medians over the turns; ratios
+are taken within a turn. Run it on a machine that does nothing else; 0.5b is 0.52 billion random weights in Q4_K_M, and
+one case with all of them takes about 4 minutes on 2 cores.
 """
 
 from __future__ import annotations
@@ -26,10 +29,12 @@ from dsa_lite.records import Message
 from dsa_lite.teacher import Request
 
 BUILD = """
-The two programs, of the very llama.cpp that llama-cpp-python was built from:
+The two programs, of the very llama.cpp that llama-cpp-python was built from (`pip show llama-cpp-python`):
   pip download --no-deps --no-binary :all: llama-cpp-python==0.3.36 && tar xzf llama_cpp_python-0.3.36.tar.gz
-  cmake -S llama_cpp_python-0.3.36/vendor/llama.cpp -B build -DCMAKE_BUILD_TYPE=Release -DLLAMA_CURL=OFF
+  cmake -S llama_cpp_python-0.3.36/vendor/llama.cpp -B build -DCMAKE_BUILD_TYPE=Release -DLLAMA_OPENSSL=OFF
   cmake --build build --target llama-server llama-batched-bench -j
+Built on this machine they use its processor in full, as llama-cpp-python does where pip built it here; against a
+wheel from elsewhere compare the line `CPU : ...` of both.
 Then: --server build/bin/llama-server --batched-bench build/bin/llama-batched-bench
 """
 SCHEMA = {
@@ -51,8 +56,9 @@ class Case:
     prefix: int
     name: str
 
-    def requests(self, count: int, max_tokens: int) -> list[Request]:
-        start = " ".join(WORDS[i % len(WORDS)] for i in range(self.prefix))
+    def requests(self, count: int, max_tokens: int, turn: int = 0) -> list[Request]:
+        """`turn`: another, another prefix."""
+        start = " ".join(WORDS[(turn + i) % len(WORDS)] for i in range(self.prefix))
         # Not in a system message: the bundled teacher's template leaves that out.
         earlier = (Message(role="user", content=start), Message(role="assistant", content="I see."))
         return [
@@ -94,7 +100,7 @@ def main() -> None:
     args = _arguments()
     lines = []
     bundled = next((Path(dsa_lite.__file__).parent / "bundled" / "teacher").glob("*.gguf"))
-    models = [args.model] if args.model else [make(args.folder, args.size), bundled]
+    models = [args.model] if args.model else [make(args.folder, args.size), *([] if args.no_bundled else [bundled])]
     for model in models:
         lines += _measure(model, args)
     if args.json:
@@ -105,21 +111,24 @@ def main() -> None:
 def _measure(model: Path, args: argparse.Namespace) -> list[Line]:
     """All cases on one model, printed as they are done."""
     gauge = Ours(model, 1, args.threads)
-    words = _words_for(gauge, args.prefix)
     cases = [
-        Case(model.stem, schema, prefix, f"{'JSON schema' if schema else 'free text'}, {length} prefix")
-        for prefix, length in ((8, "short"), (words, f"{args.prefix}-token"))
-        for schema in (False, True)
+        Case(model.stem, schema, _words_for(gauge, prefix) if prefix else 8, _name(schema, prefix))
+        for prefix in args.prefix
+        for schema in {"no": [False], "yes": [True], "both": [False, True]}[args.schema]
     ]
-    longest = gauge.tokens_in(cases[-1].requests(1, 1)[0]) + args.tokens + 64
+    cases = [case for case in cases if gauge.takes(case.requests(1, args.tokens)[0])]
+    longest = max(cases, key=lambda case: case.prefix).requests(1, args.tokens, turn=-1)
+    context = gauge.tokens_in(longest[0].model_copy(update={"max_tokens": 1})) + args.tokens + 64
     gauge.close()
-    contestants: list[Contestant] = [OneAtATime(model, args.threads, longest)]
+    contestants: list[Contestant] = [OneAtATime(model, args.threads, context, keep=keep) for keep in (True, False)]
     contestants += [Ours(model, n, args.threads) for n in (*args.in_flight, 0)]
     if args.server:
-        contestants += [LlamaServer(args.server, model, n, args.threads, longest) for n in args.in_flight]
+        contestants += [LlamaServer(args.server, model, n, args.threads, context) for n in args.in_flight]
     bench = BatchedBench(args.batched_bench, model, args.threads) if args.batched_bench else None
     found = []
     try:
+        for contestant in contestants:
+            contestant.answer(longest)  # loads the model, and makes room for the longest at once
         for case in cases:
             lines = _turns(case, contestants, bench, args)
             _print(case, lines)
@@ -128,6 +137,10 @@ def _measure(model: Path, args: argparse.Namespace) -> list[Line]:
         for contestant in contestants:
             contestant.close()
     return found
+
+
+def _name(schema: bool, prefix: int) -> str:
+    return f"{'JSON schema' if schema else 'free text'}, {f'{prefix}-token' if prefix else 'short'} prefix"
 
 
 def _words_for(gauge: Ours, tokens: int) -> int:
@@ -139,14 +152,15 @@ def _words_for(gauge: Ours, tokens: int) -> int:
 def _turns(
     case: Case, contestants: Sequence[Contestant], bench: BatchedBench | None, args: argparse.Namespace
 ) -> list[Line]:
-    requests = case.requests(args.requests, args.tokens)
+    one = case.requests(1, 1)[0]
     lines = {c.name: Line(f"{case.model}: {case.name}", c.name) for c in contestants}
     ceilings = {n: Line(f"{case.model}: {case.name}", f"llama-batched-bench -npl {n}") for n in args.in_flight}
     gauge = next(c for c in contestants if isinstance(c, Ours))
-    prompt = gauge.tokens_in(requests[0].model_copy(update={"max_tokens": 1}))
-    for _ in range(args.repeats):
+    prompt = gauge.tokens_in(one)
+    for turn in range(args.repeats):
+        others, requests = (case.requests(args.requests, args.tokens, 2 * turn + n) for n in (1, 2))
         for contestant in contestants:
-            lines[contestant.name].samples.append(sample(contestant, requests))
+            lines[contestant.name].samples.append(sample(contestant, others, requests))
         if bench and not case.schema:
             for n, line in ceilings.items():
                 line.samples.append(bench.sample(n, prompt, args.tokens, args.requests))
@@ -158,17 +172,18 @@ def _turns(
 
 
 def _print(case: Case, lines: Sequence[Line]) -> None:
-    base = lines[0]
-    ceiling = max((line for line in lines if "batched-bench" in line.contestant), key=lambda x: x.rate, default=None)
-    print(f"\n{base.case}")
-    print(f"{'':42} tokens/s  first token  x one at a time  x ceiling  peak memory")
+    server, ceiling = (
+        max((line for line in lines if word in line.contestant), key=lambda line: line.rate, default=None)
+        for word in ("llama-server", "llama-batched-bench")
+    )
+    print(f"\n{lines[0].case}")
+    print(f"{'':40} tokens/s  first token  x one at a time, prefix     x server  x ceiling  peak memory")
+    print(f"{'':40} {'':8}  {'':11}  {'kept':>10} {'not kept':>10}")
     for line in lines:
-        to_base, to_ceiling = line.ratio(base), line.ratio(ceiling)
+        ratios = [line.ratio(other) for other in (lines[0], lines[1], server, ceiling)]
+        shown = "".join(f" {ratio:10.2f}" if ratio else " " * 11 for ratio in ratios)
         peak = f"{line.peak / 1e6:8,.0f} MB" if line.peak else ""
-        ratio = f"{to_ceiling:10.2f}" if to_ceiling else " " * 10
-        print(
-            f"{line.contestant:42} {line.rate:8,.1f} {line.first:10.2f} s {to_base:16.2f} {ratio}  {peak}", flush=True
-        )
+        print(f"{line.contestant:40} {line.rate:8,.1f} {line.first:10.2f} s {shown}   {peak}", flush=True)
 
 
 def _arguments() -> argparse.Namespace:
@@ -181,7 +196,9 @@ def _arguments() -> argparse.Namespace:
     add("--folder", type=Path, default=Path("runs/benchmarks"), help="where the random model is kept")
     add("--requests", type=int, default=32, help="in one turn (default: 32)")
     add("--tokens", type=int, default=64, help="written for each request (default: 64)")
-    add("--prefix", type=int, default=1000, help="tokens of the long shared prefix (default: 1000)")
+    add("--no-bundled", action="store_true", help="leave the bundled teacher out")
+    add("--prefix", type=int, nargs="+", default=[0, 400, 1000], help="tokens all requests share; 0: a few")
+    add("--schema", choices=["no", "yes", "both"], default="both", help="replies as JSON of a schema")
     add("--repeats", type=int, default=3, help="turns (default: 3)")
     add("--threads", type=int, default=0, help="0: all cores")
     add("--in-flight", type=int, nargs="+", default=[1, 4, 8, 16, 32])

@@ -9,7 +9,11 @@ import pytest
 
 pytest.importorskip("llama_cpp")
 
+import llama_cpp
+
 import dsa_lite
+from dsa_lite_llama_cpp import memory
+from dsa_lite_llama_cpp import model as model_module
 from dsa_lite_llama_cpp.engine import Engine
 from dsa_lite_llama_cpp.flight import Flight
 from dsa_lite_llama_cpp.memory import _free_in_group, cache_budget, free_bytes, free_on_gpus
@@ -22,9 +26,8 @@ WIDTHS = (1, 2, 4, 8, 16, 32)
 
 
 def make(path: Path, said: list[dict[str, Any]], **options: int) -> Engine:
-    return Engine(
-        Model(str(path), 0), {"context_tokens": 0, "in_flight": 0, "gpu_layers": 0, **options}, 1, said.append
-    )
+    settings = {"context_tokens": 0, "in_flight": 0, "gpu_layers": 0, "slots": 0, **options}
+    return Engine(Model(str(path), 0), settings, 1, said.append)
 
 
 def ask(ticket: int, *, max_tokens: int = 8, prompt: str = "", shared: str = "") -> dict[str, Any]:
@@ -157,7 +160,39 @@ def test_the_cache_is_sized_by_the_lengths_of_keys_and_values(tmp_path: Path) ->
     plain = Model(str(write_model(tmp_path / "plain.gguf", Shape(layers=3, heads=4, heads_kv=2, width=64))), 0)
     assert plain.kv_bytes_per_token == 2 * 3 * 2 * (16 + 16)
     wide = Model(str(write_model(tmp_path / "wide.gguf", Shape(layers=3, heads=4, heads_kv=2, width=64, head=32))), 0)
-    assert wide.kv_bytes_per_token == 2 * 3 * 2 * (32 + 32)
+    assert wide.kv_bytes_per_token == 3 * 2 * (32 + 32) * 34 // 32 if wide.small_cache else 2 * 3 * 2 * (32 + 32)
+
+
+def test_a_cache_of_8_bits_where_16_would_be_slow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Heads of 32 with AVX-512; it scores nearly as 16 bits do, and heads of 64 keep those."""
+    path = write_model(tmp_path / "m.gguf", Shape(width=64, head=32))
+    found = {}
+    for processor in (b"AVX512 = 1", b"AVX2 = 1"):
+        monkeypatch.setattr(llama_cpp, "llama_print_system_info", lambda processor=processor: processor)
+        said: list[dict[str, Any]] = []
+        engine = make(path, said)
+        for n in range(6):
+            engine.ask({**ask(n, shared="words that are worth keeping " * 3), "reply": f"the limit of exercise {n}"})
+        work(engine)
+        layout = next(m["layout"] for m in said if m["kind"] == "layout")
+        found[layout["cache"]] = [replies(said)[n]["nll"] for n in range(6)]
+    assert found.keys() == {"q8_0", "f16"}
+    assert found["q8_0"] != found["f16"]
+    assert found["q8_0"] == pytest.approx(found["f16"], rel=0.02)
+    monkeypatch.setattr(llama_cpp, "llama_print_system_info", lambda: b"AVX512 = 1")
+    assert not Model(str(write_model(tmp_path / "64.gguf", Shape(width=128, head=64))), 0).small_cache
+
+
+def test_as_many_sequences_as_an_earlier_session_had(tmp_path: Path) -> None:
+    path = write_model(tmp_path / "m.gguf")
+    for options, slots, fixed in (({"slots": 6}, 6, False), ({"slots": 6, "in_flight": 3}, 3, True)):
+        said: list[dict[str, Any]] = []
+        engine = make(path, said, **options)
+        engine.ask(ask(1))
+        work(engine)
+        (layout,) = [m["layout"] for m in said if m["kind"] == "layout"]
+        assert layout["slots"] == engine.slots == slots
+        assert engine._sizing.chosen == fixed
 
 
 def test_memory_that_is_really_free(tmp_path: Path) -> None:
@@ -169,4 +204,23 @@ def test_memory_that_is_really_free(tmp_path: Path) -> None:
     (tmp_path / "memory.max").write_text("max\n")
     assert _free_in_group(tmp_path) > 1 << 60
     assert free_on_gpus() >= 0
-    assert 0 < cache_budget(1 << 60, on_gpu=False) < cache_budget(0, on_gpu=False)
+    assert 0 < cache_budget(1 << 60, gpu_share=0.0) < cache_budget(0, gpu_share=0.0)
+
+
+def test_the_cache_is_where_the_layers_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gib = 1 << 30
+    monkeypatch.setattr(memory, "free_bytes", lambda: 4 * gib)
+    monkeypatch.setattr(memory, "free_on_gpus", lambda: 8 * gib)
+    assert cache_budget(0, gpu_share=0.0) == 2 * gib
+    assert cache_budget(3 * gib, gpu_share=1.0) == 4 * gib
+    assert cache_budget(2 * gib, gpu_share=0.5) == 3 * gib  # half the weights leave 3 GiB for half the cache
+    assert cache_budget(0, gpu_share=0.8) == 5 * gib
+    model = Model(str(write_model(tmp_path / "m.gguf", Shape(layers=2))), -1)
+    if not llama_cpp.llama_supports_gpu_offload():
+        assert model.gpu_share == 0
+    monkeypatch.setattr(llama_cpp, "llama_supports_gpu_offload", lambda: True)
+    monkeypatch.setattr(model_module, "free_on_gpus", lambda: gib)
+    # The output layer counts as one.
+    assert [model._gpu_share(n) for n in (-1, 0, 1, 2, 3, 99)] == [1, 0, 0, 0.5, 1, 1]
+    monkeypatch.setattr(model_module, "free_on_gpus", lambda: 0)
+    assert model._gpu_share(-1) == 0

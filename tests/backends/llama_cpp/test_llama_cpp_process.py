@@ -15,7 +15,7 @@ import pytest
 from dsa_lite.errors import MissingExtra, ModelError, TeacherError
 from dsa_lite.records import Message
 from dsa_lite.teacher import Request, Teacher, TeacherOptions
-from dsa_lite_llama_cpp import open_teacher
+from dsa_lite_llama_cpp import conversation, open_teacher
 from dsa_lite_llama_cpp.prompts import without_thinking
 from dsa_lite_llama_cpp.teacher import LlamaCppTeacher
 
@@ -76,6 +76,31 @@ def test_a_child_killed_again_and_again_gives_the_same_replies(
     assert kills == 5
     assert len(replies) == 24
     assert {r.id: r.text for r in replies} == expected
+
+
+def test_a_child_killed_while_it_starts_is_started_again(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with open_teacher(str(model), OPTIONS) as teacher:
+        assert isinstance(teacher, LlamaCppTeacher)
+        expected = {r.id: r.text for r in teacher.write(ask(n) for n in range(6))}
+        talk = teacher._conversation
+        assert talk is not None
+        layout, pid = dict(teacher.layout), child_of(teacher)
+        assert layout["slots"] == 4
+        deaths: list[int] = []
+        start = conversation.ChildProcess.__init__
+
+        def start_and_kill(self: conversation.ChildProcess, settings: dict[str, object]) -> None:
+            start(self, settings)
+            assert settings["slots"] == layout["slots"]
+            if len(deaths) < 3:
+                deaths.append(self.pid)
+                os.kill(self.pid, signal.SIGKILL)
+
+        monkeypatch.setattr(conversation.ChildProcess, "__init__", start_and_kill)
+        os.kill(pid, signal.SIGKILL)
+        assert {r.id: r.text for r in teacher.write(ask(n) for n in range(6))} == expected
+        assert len(deaths) == 3
+        assert teacher.layout == layout
 
 
 def test_a_request_that_runs_at_every_death_is_an_error_reply(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -58,7 +58,7 @@ class Handler(BaseHTTPRequestHandler):
             return self.drop()
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         with fake.lock:
-            prompt = body["messages"][-1]["content"]
+            prompt = body["messages"][-1]["content"] if "messages" in body else "\n".join(body["input"])
             fake.attempts[prompt] += 1
             fake.asked.append(body)
             fake.times.append(time.monotonic())

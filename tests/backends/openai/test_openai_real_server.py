@@ -12,11 +12,13 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from dsa_lite.teacher import TeacherOptions
+from dsa_lite.teacher import Embeds, TeacherOptions
 from dsa_lite_openai import open_teacher
 
 from .conftest import SCHEMA, ask
@@ -32,16 +34,21 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with serving(tmp_path_factory.mktemp("server")) as address:
+        yield address
+
+
+@contextmanager
+def serving(folder: Path, *options: str) -> Iterator[str]:
     from ..llama_cpp.conftest import write_model  # noqa: TID252
 
-    folder = tmp_path_factory.mktemp("server")
     model = write_model(folder / "tiny.gguf")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "llama_cpp.server", "--model", str(model), "--model_alias", "tiny", "--port"]
     command += [str(port), "--host", "127.0.0.1", "--n_ctx", "512", "--n_threads", "1", "--verbose", "false"]
-    command += ["--interrupt_requests", "false"]  # else it cuts one reply off for the next
+    command += ["--interrupt_requests", "false", *options]  # else it cuts one reply off for the next
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, env=os.environ | {"PYTHONWARNINGS": "ignore"})
     try:
@@ -53,7 +60,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def wait_for(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    end = time.monotonic() + 120
+    end = time.monotonic() + 300
     while time.monotonic() < end and process.poll() is None:
         try:
             with urllib.request.urlopen(address, timeout=5):
@@ -81,3 +88,20 @@ def test_writing(url: str) -> None:
     # Its grammar lets control characters into strings, and a reply may be cut off: never an answer.
     assert all(r.finish in ("stop", "length") or "not JSON" in r.error for r in shaped)
     assert too_long.finish == "error"
+
+
+def test_embedding(tmp_path: Path) -> None:
+    from dsa_lite_llama_cpp import open_teacher as open_gguf
+
+    texts = [f"exercise {n} about " + "limits " * (n % 5 + 1) for n in range(70)]
+    with serving(tmp_path, "--embedding", "true") as url, open_teacher(url, TeacherOptions()) as teacher:
+        assert isinstance(teacher, Embeds)
+        found = teacher.embed(texts)
+        assert teacher.embed([]).shape == (0, 0)
+    # In this process, the same file.
+    with open_gguf(str(tmp_path / "tiny.gguf"), TeacherOptions(threads=1)) as local:
+        assert isinstance(local, Embeds)
+        expected = local.embed(texts)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)
+    np.testing.assert_allclose(found, expected, atol=5e-3)

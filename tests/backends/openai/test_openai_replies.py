@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import numpy as np
 import pytest
 
+from dsa_lite.errors import TeacherError
+from dsa_lite.teacher import Embeds
 from dsa_lite_openai.formats import json_problem
 
 from .conftest import SCHEMA, FakeServer, Handler, ask, connect
@@ -173,4 +176,62 @@ def test_requests_that_cannot_be_sent(server: FakeServer) -> None:
     assert "JSON schema is not one" in replies["r1"].error
     assert "at least one message" in replies["r2"].error
     assert replies["r3"].finish == "stop"
+    assert len(server.asked) == 1
+
+
+def embeddings(handler: Handler, rows: list[tuple[int, list[float]]]) -> None:
+    handler.send(200, json.dumps({"data": [{"index": index, "embedding": vector} for index, vector in rows]}))
+
+
+def test_vectors_come_back_in_the_order_of_the_texts_and_of_length_1(server: FakeServer) -> None:
+    def script(handler: Handler, body: dict[str, Any], attempt: int) -> None:
+        assert body["encoding_format"] == "float"
+        if attempt == 1:
+            handler.fail(503)
+            return
+        vectors = [(n, [float(text), 1.0]) for n, text in enumerate(body["input"])]
+        embeddings(handler, vectors[::-1])
+
+    server.script = script
+    with connect(server) as teacher:
+        assert isinstance(teacher, Embeds)
+        found = teacher.embed([str(n) for n in range(70)])
+        assert teacher.embed([]).shape == (0, 0)
+    expected = np.array([[n, 1] / np.hypot(n, 1) for n in range(70)], np.float32)
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    assert len(server.asked) == 6  # three calls, each twice
+
+
+def test_a_text_that_the_server_refuses_is_named(server: FakeServer) -> None:
+    def script(handler: Handler, body: dict[str, Any], attempt: int) -> None:
+        if "long" in body["input"]:
+            handler.fail(400, "too many tokens")
+        else:
+            embeddings(handler, [(n, [1.0]) for n in range(len(body["input"]))])
+
+    server.script = script
+    with connect(server) as teacher:
+        assert teacher.embed(["a", "b"]).shape == (2, 1)
+        with pytest.raises(TeacherError, match=r"text 2 .*too many tokens"):
+            teacher.embed(["a", "b", "long", "c"])
+        with pytest.raises(TeacherError, match=r"text 1 .*empty"):
+            teacher.embed(["a", ""])
+
+
+@pytest.mark.parametrize(
+    "rows", [[], [(0, [1.0])], [(0, [1.0]), (0, [1.0])], [(0, [1.0]), (1, [1.0, 2.0])], [(0, []), (1, [])]]
+)
+def test_vectors_that_do_not_fit_the_texts_are_an_error(
+    server: FakeServer, rows: list[tuple[int, list[float]]]
+) -> None:
+    server.script = lambda handler, body, attempt: embeddings(handler, rows)
+    with connect(server) as teacher, pytest.raises(TeacherError, match="cannot embed") as caught:
+        teacher.embed(["a", "b"])
+    assert "--embeddings" in caught.value.hint
+
+
+def test_a_server_without_embeddings_says_so(server: FakeServer) -> None:
+    server.script = lambda handler, body, attempt: handler.fail(501, "not supported")
+    with connect(server) as teacher, pytest.raises(TeacherError, match="does not embed"):
+        teacher.embed(["a", "b"])
     assert len(server.asked) == 1
