@@ -12,12 +12,14 @@ from dsa_lite.cli.config import environment
 from dsa_lite.cli.failure import debug_option
 
 if TYPE_CHECKING:
+    from dsa_lite.config import DocsSettings
     from dsa_lite.stages.new_skill import Proposal
 
 EPILOG = """\b
 Examples:
   dsa-lite new "SQL window functions" --teacher big.gguf
   dsa-lite new "SQL window functions" --teacher http://localhost:8080/v1 --out skills/sql
+  dsa-lite new "SQL window functions" --teacher big.gguf --docs ./manual
   dsa-lite new "SQL window functions" --empty
 """
 #: Letters of a folder name made from a title.
@@ -39,6 +41,12 @@ _NAME_CHARS = 60
     metavar="FOLDER",
     help="The skill's folder. Default: the title in small letters, here.",
 )
+@click.option(
+    "--docs",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Documents the syllabus has to cover: text, Markdown, HTML and PDF files.",
+)
 @click.option("--empty", is_flag=True, help="Ask no teacher: write a template with two example topics.")
 @click.option(
     "--seed", type=click.IntRange(0, 2**31 - 1), metavar="N", help="Another seed, another proposal. Default: 0."
@@ -46,8 +54,9 @@ _NAME_CHARS = 60
 @debug_option
 @click.pass_context
 def new_command(
-    context: click.Context, title: str, teacher: str | None, out: Path | None, empty: bool, seed: int | None
-) -> None:
+    context: click.Context, title: str, teacher: str | None, out: Path | None, docs: Path | None, empty: bool,
+    seed: int | None,
+) -> None:  # fmt: skip
     """Write a commented skill.toml for TITLE, the subject in a few words.
 
     The teacher proposes topics with their prerequisites; edit the file, then teach it with dsa-lite run FOLDER.
@@ -55,8 +64,8 @@ def new_command(
     title = " ".join(title.split())
     if not any(c.isalnum() for c in title):
         raise click.UsageError("TITLE is the subject in words, such as 'SQL window functions'")
-    if empty and teacher is not None:
-        raise click.UsageError("--empty asks no teacher: leave --teacher out")
+    if empty and (teacher is not None or docs is not None):
+        raise click.UsageError(f"--empty asks no teacher: leave {'--teacher' if teacher else '--docs'} out")
     from dsa_lite.core.graph import skill_id
     from dsa_lite.io.skill_template import free_place, skill_toml, write_skill
 
@@ -66,15 +75,16 @@ def new_command(
     if empty:
         path = write_skill(folder, skill_toml(name, title))
     else:
-        found = _proposal(context, title, teacher, seed)
+        found = _proposal(context, title, teacher, seed, docs)
         text = skill_toml(name, title, description=found.description, checker=found.checker, topics=found.topics)
         path = write_skill(folder, text)
         _tell(found)
     shown = str(folder) if len(folder.parts) > 1 else f"./{folder}"  # a bare name could be a bundled skill's
-    click.echo(f"wrote {path}\n  edit it, then: dsa-lite run {shlex.quote(shown)}")
+    words = ["dsa-lite", "run", shown, *(["--docs", str(docs)] if docs else [])]
+    click.echo(f"wrote {path}\n  edit it, then: {shlex.join(words)}")
 
 
-def _proposal(context: click.Context, title: str, teacher: str | None, seed: int | None) -> Proposal:
+def _proposal(context: click.Context, title: str, teacher: str | None, seed: int | None, docs: Path | None) -> Proposal:
     """The teacher's proposal; why an attempt was refused goes to stderr."""
     from dsa_lite.cli.models import machine_places
     from dsa_lite.cli.text import clean
@@ -85,7 +95,9 @@ def _proposal(context: click.Context, title: str, teacher: str | None, seed: int
     from dsa_lite.teacher import TeacherOptions
 
     choice = choose_teacher(teacher, machine_places())
-    config = load_config([("the teacher's own file", choice.settings), *environment(context)])
+    own = {} if docs is None else {"docs": {"folder": str(docs)}}
+    config = load_config([("the teacher's own file", choice.settings), *environment(context), ("--docs", own)])
+    outline = _outline(config.docs) if config.docs.folder else []
     settings = config.teacher
     options = TeacherOptions(
         context_tokens=settings.context_tokens,
@@ -101,7 +113,20 @@ def _proposal(context: click.Context, title: str, teacher: str | None, seed: int
             settings,
             config.seed if seed is None else seed,
             lambda text: click.echo(f"  {clean(text, 200)}", err=True),
+            outline,
         )
+
+
+def _outline(settings: DocsSettings) -> list[str]:
+    """What the documents are about; which of them are left out goes to stderr."""
+    from dsa_lite.cli.text import clean
+    from dsa_lite.core.passages import outline
+    from dsa_lite.io.documents import read_documents
+
+    documents = read_documents(settings)
+    for note in documents.notes():
+        click.echo(f"  {clean(note, 200)}", err=True)
+    return outline(documents.passages, settings.chars_per_request)
 
 
 def _tell(found: Proposal) -> None:

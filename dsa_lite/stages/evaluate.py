@@ -12,6 +12,7 @@ from dsa_lite.core.statistics import wilson
 from dsa_lite.io.checker import AnswerChecker
 from dsa_lite.records import Graded, HeldOutItem, Split
 from dsa_lite.stages.context import Context
+from dsa_lite.stages.held_out import held_out
 from dsa_lite.stages.learning import load_finished
 
 STAGE = "evaluate"
@@ -22,13 +23,12 @@ WHEN: tuple[Literal["before", "after"], ...] = ("before", "after")
 def inputs(context: Context) -> dict[str, object]:
     return {
         "evaluate": context.config.evaluate.model_dump(),
-        "held_out": {k: [i.model_dump() for i in v] for k, v in context.job.skill.held_out.items()},
+        "held_out": {split: [i.model_dump() for i in held_out(context, split)] for split in SPLITS},
     }
 
 
 def items_of(context: Context, split: Split) -> tuple[HeldOutItem, ...]:
-    items = context.job.skill.held_out.get(split, ())
-    return items[: context.config.evaluate.limit or None]
+    return held_out(context, split)[: context.config.evaluate.limit or None]
 
 
 def run(context: Context) -> str:

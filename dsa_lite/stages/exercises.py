@@ -12,6 +12,7 @@ from dsa_lite.core.steps import arithmetic_steps
 from dsa_lite.io.checker import AnswerChecker
 from dsa_lite.records import Difficulty, Exercise, Origin
 from dsa_lite.stages import graph as graph_stage
+from dsa_lite.stages import setting_aside
 from dsa_lite.stages.context import Context
 from dsa_lite.stages.held_out import HeldOutGuard
 from dsa_lite.stages.own_exercises import take_over
@@ -24,10 +25,12 @@ DIFFICULTIES: tuple[Difficulty, ...] = ("easy", "medium", "hard")
 
 
 def inputs(context: Context) -> dict[str, object]:
+    unused = set() if setting_aside.needed(context) else {"hold_out", "hold_out_votes"}
     return {
-        "exercises": context.config.exercises.model_dump(),
+        "exercises": context.config.exercises.model_dump(exclude=unused),
         "teacher": context.config.teacher.model_dump(include={"temperature", "top_p", "attempts"}),
         "imported": [e.model_dump() for e in context.job.skill.exercises],
+        **context.document_inputs,
         "held_out": sorted(i.problem for items in context.job.skill.held_out.values() for i in items),
     }
 
@@ -36,14 +39,14 @@ def run(context: Context) -> str:
     """Take over the skill's own exercises, then have the others written. Returns a one-line summary."""
     own = take_over(context)
     wanted = plan(context, graph_stage.load(context))
-    kept = write(context, wanted, STAGE, 0, own)
+    kept = setting_aside.set_aside(context, own, write(context, wanted, STAGE, 0, own))
     composed = sum(len(e.skills) > 1 for e in kept)
     imported = f"{len(own)} imported, " if own else ""
     return f"{imported}{len(kept)} exercises ({composed} composed), {sum(e.tokens_out for e in kept):,} tokens"
 
 
 def plan(context: Context, graph: SkillGraph) -> dict[str, Exercise]:
-    """The wanted exercises by slot id: drafts that say skills, origin and difficulty, their text still empty."""
+    """The wanted exercises by slot id: drafts that say all but their text, which is still empty."""
     settings = context.config.exercises
     drafts: dict[str, Exercise] = {}
     for skill in graph.skills:
@@ -51,18 +54,21 @@ def plan(context: Context, graph: SkillGraph) -> dict[str, Exercise]:
         ancestors = graph.ancestors(skill)
         for number in range(settings.single_per_skill):
             id = f"{skill}-s-{number:03d}"
-            drafts[id] = _draft(id, (skill,), "single", number)
+            drafts[id] = _draft(context, graph, id, (skill,), "single", number)
         for number in range(settings.composed_per_skill if ancestors else 0):
             most = min(settings.max_composed_skills - 1, len(ancestors))
             count = int(rng.integers(1, most + 1))
             chosen = sorted(rng.choice(len(ancestors), size=count, replace=False))
             id = f"{skill}-c-{number:03d}"
-            drafts[id] = _draft(id, (*(ancestors[i] for i in chosen), skill), "composed", number)
+            drafts[id] = _draft(context, graph, id, (*(ancestors[i] for i in chosen), skill), "composed", number)
     return drafts
 
 
-def _draft(id: str, skills: tuple[str, ...], origin: Origin, number: int) -> Exercise:
-    return Exercise(id=id, problem="", solution="", answer="", skills=skills, origin=origin,
+def _draft(
+    context: Context, graph: SkillGraph, id: str, skills: tuple[str, ...], origin: Origin, number: int
+) -> Exercise:
+    sources = context.sources([graph.skills[s] for s in skills], number)
+    return Exercise(id=id, problem="", solution="", answer="", skills=skills, origin=origin, sources=sources,
                     difficulty=DIFFICULTIES[number % 3])  # fmt: skip
 
 
@@ -77,26 +83,29 @@ def write(
     def slot(draft: Exercise) -> Slot:
         skills = [graph.skills[s] for s in draft.skills]
         parents = [by_id[p] for p in draft.parents]
+        passages = context.library.named(draft.sources)
 
         def ask(id: str) -> Request:
             if parents:
-                return context.prompts.remake(id, skills, parents, max_tokens=tokens)
-            return context.prompts.exercise(id, skills, draft.difficulty, max_tokens=tokens)
+                return context.prompts.remake(id, skills, parents, max_tokens=tokens, passages=passages)
+            return context.prompts.exercise(id, skills, draft.difficulty, max_tokens=tokens, passages=passages)
 
         return Slot(draft.id, ask)
 
     with AnswerChecker(context.job.skill.checker) as checker:
         writing = Writing(
             stage, "exercises", [slot(d) for _, d in sorted(drafts.items())], context.folder.exercises(),
-            _reader(drafts, graph, HeldOutGuard(context), context.config.exercises.verify),
+            reader(drafts, graph, HeldOutGuard(context), context.config.exercises.verify),
             _settler(context, stage, round, existing, checker), round,
         )  # fmt: skip
         return fill(context, writing)
 
 
-def _reader(
+def reader(
     drafts: dict[str, Exercise], graph: SkillGraph, guard: HeldOutGuard, verify: str
 ) -> Callable[[Slot, Reply], Exercise | Refusal]:
+    """Judges one reply by itself, as the exercise its draft says."""
+
     def read(slot: Slot, reply: Reply) -> Exercise | Refusal:
         parsed = read_exercise(reply.text)
         if isinstance(parsed, str):
@@ -108,13 +117,12 @@ def _reader(
                 return Refusal("skill not named", f"the solution does not name {name}")
         if clash := guard.clash(parsed.problem, parsed.solution):
             return Refusal("held out", clash)
-        right, wrong = arithmetic_steps(parsed.solution)
-        if wrong and verify != "none":
-            return Refusal("wrong step", f"{wrong} of {right + wrong} arithmetic steps")
+        steps = arithmetic_steps(parsed.solution)
+        if steps.wrong and verify != "none":
+            return Refusal("wrong step", f"{steps.wrong} of {sum(steps)} arithmetic steps")
         update = {
             "id": reply.id, "problem": parsed.problem, "solution": parsed.solution, "answer": parsed.answer,
-            "steps_right": None if right + wrong == 0 else wrong == 0,
-            "tokens_in": reply.tokens_in, "tokens_out": reply.tokens_out,
+            "steps_right": steps.all_right, "tokens_in": reply.tokens_in, "tokens_out": reply.tokens_out,
         }  # fmt: skip
         return draft.model_copy(update=update)
 
@@ -140,7 +148,7 @@ def _settler(
             else:
                 index.add(item.id, item.problem)
         left = [item for item in items if item.id not in refused] if votes else []
-        for id, agreeing in agreement(context, stage, round, left, checker).items() if left else ():
+        for id, agreeing in agreement(context, stage, round, left, checker, votes).items() if left else ():
             if 2 * agreeing <= votes:
                 refused[id] = Refusal("outvoted", f"{agreeing} of {votes} new solutions agree")
         return refused

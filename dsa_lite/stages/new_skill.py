@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from dsa_lite.config import TeacherSettings
@@ -28,9 +28,12 @@ class Proposal:
 
 
 def propose(
-    teacher: Teacher, title: str, settings: TeacherSettings, seed: int, tell: Callable[[str], None] = lambda _: None
-) -> Proposal:
+    teacher: Teacher, title: str, settings: TeacherSettings, seed: int, tell: Callable[[str], None] = lambda _: None,
+    outline: Sequence[str] = (),
+) -> Proposal:  # fmt: skip
     """Ask for a syllabus up to `settings.attempts` times; `tell` hears of every further attempt.
+
+    `outline`: what documents the course has to cover say, a line per section.
 
     Raises TeacherError when no reply was usable.
     """
@@ -39,7 +42,8 @@ def propose(
         if attempt:
             tell(f"not usable, asking again ({attempt + 1} of {settings.attempts})")
         id = f"syllabus.{attempt}" if attempt else "syllabus"
-        (reply,) = teacher.write([syllabus_request(id, title, settings, seed, max_tokens=MAX_TOKENS)])
+        request = syllabus_request(id, title, settings, seed, max_tokens=MAX_TOKENS, outline=outline)
+        (reply,) = teacher.write([request])
         found = _judge(reply)
         if isinstance(found, Proposal):
             return found

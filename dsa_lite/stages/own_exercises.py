@@ -68,5 +68,4 @@ def _fault(exercise: Exercise, checkable: bool, clash: str, twin: str | None) ->
 
 
 def _with_steps(exercise: Exercise) -> Exercise:
-    right, wrong = arithmetic_steps(exercise.solution)
-    return exercise.model_copy(update={"steps_right": None if right + wrong == 0 else wrong == 0})
+    return exercise.model_copy(update={"steps_right": arithmetic_steps(exercise.solution).all_right})

@@ -19,6 +19,7 @@ def inputs(context: Context) -> dict[str, object]:
     return {
         "textbooks": context.config.textbooks.model_dump(),
         "teacher": context.config.teacher.model_dump(include={"temperature", "top_p", "attempts"}),
+        **context.document_inputs,
     }
 
 
@@ -35,12 +36,13 @@ def plan(context: Context, graph: SkillGraph) -> Writing[Textbook]:
     guard = HeldOutGuard(context)
     slots: list[Slot] = []
     skill_by_slot: dict[str, Skill] = {}
+    sources: dict[str, tuple[str, ...]] = {}
     for skill in graph.skills.values():
         needed = [graph.skills[p] for p in graph.prerequisites(skill.id)]
         for number in range(settings.per_skill):
             id = f"text-{skill.id}-{number:03d}"
-            skill_by_slot[id] = skill
-            slots.append(_slot(context, id, skill, needed))
+            skill_by_slot[id], sources[id] = skill, context.sources([skill], number)
+            slots.append(_slot(context, id, skill, needed, sources[id]))
 
     def read(slot: Slot, reply: Reply) -> Textbook | Refusal:
         text = reply.text.strip()
@@ -48,15 +50,17 @@ def plan(context: Context, graph: SkillGraph) -> Writing[Textbook]:
             return Refusal("too short", f"{len(text)} characters, {settings.min_chars} needed")
         if clash := guard.inside(text):
             return Refusal("held out", f"contains held-out item {clash}")
-        return Textbook(id=reply.id, skill=skill_by_slot[slot.id].id, text=text,
+        return Textbook(id=reply.id, skill=skill_by_slot[slot.id].id, text=text, sources=sources[slot.id],
                         tokens_in=reply.tokens_in, tokens_out=reply.tokens_out)  # fmt: skip
 
     return Writing(STAGE, "passages", slots, context.folder.textbooks(), read, _repeated)
 
 
-def _slot(context: Context, id: str, skill: Skill, needed: Sequence[Skill]) -> Slot:
-    tokens = context.config.textbooks.max_tokens
-    return Slot(id, lambda ask_id: context.prompts.textbook(ask_id, skill, needed, max_tokens=tokens))
+def _slot(context: Context, id: str, skill: Skill, needed: Sequence[Skill], sources: Sequence[str]) -> Slot:
+    tokens, passages = context.config.textbooks.max_tokens, context.library.named(sources)
+    return Slot(
+        id, lambda ask_id: context.prompts.textbook(ask_id, skill, needed, max_tokens=tokens, passages=passages)
+    )
 
 
 def _repeated(items: Sequence[Textbook]) -> dict[str, Refusal]:

@@ -13,16 +13,17 @@ from dsa_lite.teacher import Reply, Request
 
 
 def agreement(
-    context: Context, stage: str, round: int, items: Sequence[Exercise], checker: AnswerChecker
+    context: Context, stage: str, round: int, items: Sequence[Exercise], checker: AnswerChecker, votes: int
 ) -> dict[str, int]:
-    """How many of the new solutions of each exercise end in its own answer, by id.
+    """How many of `votes` new solutions of each exercise end in its own answer, by id.
 
     Solutions are on disk as they arrive and asked for once; a solution that is cut off or malformed agrees with
     nothing. A solution's seed follows from its id, so that an interruption changes no vote.
     """
     log = context.folder.votes()
     found = {v.id: v for v in log.read()}
-    requests = [r for r in _requests(context, items) if r.id not in found]
+    wanted = _requests(context, items, votes)
+    requests = [r for r in wanted if r.id not in found]
     for done, reply in enumerate(context.teacher.write(requests) if requests else (), start=1):
         vote = _vote(reply, round)
         log.append(vote)
@@ -30,22 +31,24 @@ def agreement(
         context.progress(stage, done, len(requests), label="solved again")
     log.sync()
     own = {e.id: e.answer for e in items}
-    votes = [v for _, v in sorted(found.items()) if v.exercise in own and v.answer is not None]
+    given = [v for v in (found[r.id] for r in wanted if r.id in found) if v.answer is not None]
     counts = dict.fromkeys(own, 0)
-    for vote, same in zip(votes, checker.same([(own[v.exercise], v.answer or "") for v in votes]), strict=True):
+    for vote, same in zip(given, checker.same([(own[v.exercise], v.answer or "") for v in given]), strict=True):
         counts[vote.exercise] += same
     return counts
 
 
-def _requests(context: Context, items: Sequence[Exercise]) -> list[Request]:
-    graph, settings = graph_stage.load(context), context.config.exercises
+def _requests(context: Context, items: Sequence[Exercise], votes: int) -> list[Request]:
+    """Each solver sees what the documents say on it, as the writer did."""
+    graph, tokens = graph_stage.load(context), context.config.exercises.max_tokens
     return [
         context.prompts.solve(
-            f"{e.id}/{n}", [graph.skills[s] for s in e.skills], e.problem, max_tokens=settings.max_tokens
+            f"{e.id}/{n}", [graph.skills[s] for s in e.skills], e.problem, max_tokens=tokens,
+            passages=context.library.named(e.sources),
         )
         for e in items
-        for n in range(1, settings.votes + 1)
-    ]
+        for n in range(1, votes + 1)
+    ]  # fmt: skip
 
 
 def _vote(reply: Reply, round: int) -> Vote:
