@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from dsa_lite.cli.tables import heading, stages_table
+from dsa_lite.cli.tables import heading
 from dsa_lite.cli.text import clean
 
 if TYPE_CHECKING:
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 Layers = Sequence[tuple[str, Mapping[str, Any]]]
 
 
-def print_plan(console: Console, job: Job, layers: Layers) -> None:
-    """Skill, models, unusual settings and the run folder."""
+def print_plan(console: Console, job: Job, layers: Layers, reasons: Sequence[str] = ()) -> None:
+    """Skill, models, unusual settings and the run folder. `reasons`: what was chosen for a time budget, and why."""
     held_out = " + ".join(f"{len(items)} {split}" for split, items in job.skill.held_out.items()) or "no"
     rows = [
         ("skill", f"{job.skill.title}: {len(job.skill.topics)} topics, {held_out} held-out questions"),
@@ -32,6 +32,10 @@ def print_plan(console: Console, job: Job, layers: Layers) -> None:
         grid.add_row(Text(name, style="bold"), Text(clean(words), overflow="fold"))
     console.print(grid)
     _print_settings(console, job, layers)
+    if reasons:
+        console.print(heading("Within the time"))
+        for reason in reasons:
+            console.print(Text(f"  {clean(reason)}"))
     if job.teacher.bundled or job.student.bundled:
         console.print(Text(f"\n{_demonstration(job)}"))
         console.print(Text(f"  {_real_models(job)}", style="cyan"), soft_wrap=True)
@@ -40,18 +44,12 @@ def print_plan(console: Console, job: Job, layers: Layers) -> None:
     console.print()
 
 
-def print_steps(console: Console, steps: Sequence[Mapping[str, Any]]) -> None:
-    """The dry run: every stage with its status and work."""
-    columns = ("stage", "status", "work")
-    console.print(stages_table(([str(step.get(c, "")) for c in columns] for step in steps), columns))
-    console.print("\nNothing was started (--dry-run).")
-
-
 def _print_settings(console: Console, job: Job, layers: Layers) -> None:
+    from dsa_lite.core.fitting import with_budget
     from dsa_lite.io.config_files import changes
 
     models = [(f"{choice.role}'s own file", choice.settings) for choice in (job.teacher, job.student)]
-    rows = changes(job.config, [*models, *layers])
+    rows = changes(job.config, [*models, *with_budget(layers, job.within)])
     if not rows:
         return
     console.print(heading("Settings that differ from the defaults"))

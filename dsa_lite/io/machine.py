@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from pathlib import Path
 
 _MEMORY = Path("/proc/meminfo")
@@ -31,6 +32,22 @@ def free_memory() -> int | None:
     found = memory()
     total, available = found["total"], found["available"]
     return available if available is not None else None if total is None else total // 2
+
+
+def peak_memory() -> dict[str, int]:
+    """The most main memory in bytes that this process has held (`own`), and any child that has ended (`child`)."""
+    try:
+        import resource
+    except ImportError:  # not a POSIX system
+        return {"own": 0, "child": 0}
+    unit = 1 if sys.platform == "darwin" else 1024
+    who = {"own": resource.RUSAGE_SELF, "child": resource.RUSAGE_CHILDREN}
+    return {name: resource.getrusage(which).ru_maxrss * unit for name, which in who.items()}
+
+
+def crowded() -> bool:
+    """Whether much more wants to run right now than there are cores for; False where the system does not say."""
+    return hasattr(os, "getloadavg") and os.getloadavg()[0] > 1.5 * cores()
 
 
 def free_disk(folder: Path) -> int:

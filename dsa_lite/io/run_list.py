@@ -58,10 +58,16 @@ def locate(name: str, folder: Path) -> Path:
     for path in candidates:
         if path.exists():
             raise UsageError(f"{path} is no run folder", hint="a run folder holds a run.toml that dsa-lite run wrote")
-    known = [run.name for run in find_runs(folder)]
-    close = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
-    meant = f"did you mean {' or '.join(close)}? " if close else ""
-    raise UsageError(f"there is no run called {name}", hint=f"{meant}all runs: dsa-lite runs list")
+    meant = f"did you mean {' or '.join(close)}? " if (close := close_runs(name, folder)) else ""
+    raise UsageError(
+        f"{name} does not exist, neither as a run folder nor as a run in {folder}",
+        hint=f"{meant}all runs: dsa-lite runs list",
+    )
+
+
+def close_runs(name: str, folder: Path) -> list[str]:
+    """Names of up to three runs in `folder` that `name`, or the last part of that path, may have meant."""
+    return difflib.get_close_matches(Path(name).name, [run.name for run in find_runs(folder)], n=3, cutoff=0.6)
 
 
 def facts(path: Path) -> RunFacts:

@@ -5,42 +5,75 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Literal
 
 from dsa_lite.config import Config
+from dsa_lite.core.fitting import with_budget
+from dsa_lite.core.stage_inputs import what_counts
 from dsa_lite.events import STAGES, Emit, Note, StageFinished, StageStarted
 from dsa_lite.io.config_files import load_config
+from dsa_lite.io.documents import Documents, read_documents
 from dsa_lite.io.found_models import Places
-from dsa_lite.io.models import choose_student, choose_teacher
-from dsa_lite.io.rundir import RunDir
+from dsa_lite.io.models import ModelChoice, choose_student, choose_teacher
+from dsa_lite.io.rundir import RUN, RunDir
 from dsa_lite.io.skills import load_skill
-from dsa_lite.stages import evaluate, exercises, graph, pretrain, rehearsal, report, textbooks, tune
+from dsa_lite.io.toml import read_toml
+from dsa_lite.records import SkillPack
+from dsa_lite.stages import evaluate, exercises, graph, pretrain, rehearsal, report, setting_aside, textbooks, tune
 from dsa_lite.stages.context import Context, Job
 
 _STAGES: dict[str, ModuleType] = dict(
     zip(STAGES, (graph, textbooks, exercises, rehearsal, pretrain, tune, evaluate, report), strict=True)
 )
+Standing = Literal["done", "unfinished", "changed"]
 _WRITING = {"graph", "textbooks", "exercises"}
 
 
 def prepare(
     skill: str, *, teacher: str | None = None, student: str | None = None, backend: str = "auto",
     out: Path | None = None, places: Places | None = None, layers: Sequence[tuple[str, Mapping[str, Any]]] = (),
+    within: Mapping[str, Any] | None = None,
 ) -> Job:  # fmt: skip
     """Resolve what was asked for. `layers`: settings with a label each, later ones win over the models' own files.
 
-    Raises UsageError, ConfigError or ModelError.
+    `within`: a time budget and the settings chosen for it; None: what the run folder has written down of one.
+
+    Raises UsageError, ConfigError, ModelError, or MissingExtra for documents without what reads them.
     """
     pack = load_skill(skill)
     teacher_choice = choose_teacher(teacher, places)
     student_choice = choose_student(student, backend, places)
     own = [(f"{m.role}'s own file", m.settings) for m in (teacher_choice, student_choice) if m.settings]
-    config = load_config([*own, *layers])
-    return Job(pack, teacher_choice, student_choice, config, out or _next_folder(pack.name), pack.notes)
+    within = _budget_of(out) if within is None else within
+    config = load_config([*own, *with_budget(layers, within)])
+    documents = read_documents(config.docs) if config.docs.folder else None
+    notes = (*pack.notes, *_notes(pack, config, teacher_choice, documents))
+    out = out or _next_folder(pack.name)
+    return Job(pack, teacher_choice, student_choice, config, out, notes, documents, within)
+
+
+def _notes(pack: SkillPack, config: Config, teacher: ModelChoice, documents: Documents | None) -> Iterator[str]:
+    """What one should know before the run starts."""
+    if documents is not None:
+        yield from documents.notes()
+        if teacher.bundled:
+            yield "the bundled teacher was never shown documents and cannot write from them: use a real one (--teacher)"
+    if not pack.held_out.get("eval") and config.exercises.hold_out > 0:
+        yield (
+            f"the skill brings no test questions: {config.exercises.hold_out:.0%} of the teacher's exercises are set "
+            f"aside as such, each only where most of {config.exercises.hold_out_votes} new solutions agree "
+            f"({setting_aside.LABEL}); questions of your own say more"
+        )
+
+
+def _budget_of(out: Path | None) -> Mapping[str, Any]:
+    """The time budget that the run in a folder was fitted to; empty where there is none."""
+    found = read_toml(out / RUN).get("within") if out is not None and (out / RUN).exists() else None
+    return found if isinstance(found, dict) else {}
 
 
 def _next_folder(skill: str) -> Path:
@@ -56,8 +89,9 @@ def run(job: Job, emit: Emit, *, fresh: bool = False) -> dict[str, Any]:
     """Do what is not done yet; the summary. Raises a DsaError; everything accepted so far stays on disk."""
     with RunDir.open(
         job.out,
-        _identity(job),
+        identity(job),
         job.config.model_dump(),
+        within=job.within,
         fresh=fresh,
         warn=lambda text: emit(Note("run", text, "warning")),
     ) as folder:
@@ -103,7 +137,8 @@ def _run_stage(context: Context, name: str, module: ModuleType, input_hash: str)
     context.emit(StageFinished(name, "done", entry.seconds if entry else 0.0, summary))
 
 
-def _identity(job: Job) -> dict[str, str]:
+def identity(job: Job) -> dict[str, str]:
+    """What a run folder must agree on to be gone on with."""
     return {
         "skill": job.skill.name,
         "teacher": job.teacher.source,
@@ -115,17 +150,17 @@ def _identity(job: Job) -> dict[str, str]:
 
 def _input_hash(context: Context, module: ModuleType, before: str) -> str:
     """Of everything the stage's outcome depends on: its own inputs and those of the stages before it."""
-    text = json.dumps([before, module.inputs(context)], sort_keys=True, default=str)
+    text = json.dumps([before, what_counts(module.inputs(context))], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def plan(job: Job) -> list[dict[str, str]]:
-    """What `run` would do, stage by stage, without opening a model."""
+def work(job: Job) -> dict[str, str]:
+    """What each stage of `run` does, in words."""
     config: Config = job.config
     topics = len(job.skill.topics)
     held_out = sum(len(items) for items in job.skill.held_out.values())
     e, t = config.exercises, config.tune
-    work = {
+    return {
         "graph": f"{topics} topics" + (", prerequisites asked for each" if config.graph.expand else ""),
         "textbooks": f"{config.textbooks.per_skill} passages per skill, {topics} skills or more",
         "exercises": (f"{len(job.skill.exercises)} imported, " if job.skill.exercises else "")
@@ -136,13 +171,22 @@ def plan(job: Job) -> list[dict[str, str]]:
         "evaluate": f"{held_out} held-out items, before and after",
         "report": "summary and data map",
     }
-    status = _status(job)
-    return [{"stage": s, "status": status.get(s, "to do"), "work": work[s]} for s in STAGES]
 
 
-def _status(job: Job) -> dict[str, str]:
-    if not (job.out / "run.toml").exists():
-        return {}
-    folder = RunDir.read(job.out)
-    entries = {s: folder.stage(s) for s in STAGES}
-    return {s: "done" if e.status == "done" else "unfinished" for s, e in entries.items() if e is not None}
+def standing(context: Context) -> dict[str, Standing]:
+    """Where each stage that was begun in the run folder stands, with the settings and models asked for now.
+
+    A stage after a changed one is "changed", too: it would be done again.
+    """
+    found: dict[str, Standing] = {}
+    chain = str(context.config.seed)
+    for name, module in _STAGES.items():
+        entry = context.folder.stage(name)
+        if entry is None or "changed" in found.values():
+            found |= {name: "changed"} if entry is not None else {}
+            continue
+        if any(state != "done" for state in found.values()):
+            break
+        chain = _input_hash(context, module, chain)
+        found[name] = "changed" if entry.input_hash != chain else "done" if entry.status == "done" else "unfinished"
+    return found

@@ -1,0 +1,26 @@
+"""A RUN argument: a run folder by its path, or by its name as `dsa-lite runs list` prints it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+#: Where `dsa-lite run` puts a run that is told no other place.
+RUNS = Path("runs")
+
+
+def run_path(name: str) -> Path:
+    """The type of a RUN argument. What exists at the path itself is taken as it is: the command says what is wrong.
+
+    Raises UsageError with close matches where there is neither.
+    """
+    from dsa_lite.io.run_list import locate
+
+    path = Path(name).expanduser()
+    return named_run(name) or (path if path.exists() else locate(name, RUNS))
+
+
+def named_run(name: str) -> Path | None:
+    """The run at the path `name`, else the one of that name among the runs; None where there is neither."""
+    from dsa_lite.io.run_list import is_run
+
+    return next((path for path in (Path(name).expanduser(), RUNS / name) if is_run(path)), None)

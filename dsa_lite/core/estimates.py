@@ -1,0 +1,178 @@
+"""What a run will cost: counts, tokens and seconds, worked out from what was measured in a few seconds.
+
+Nothing here is a rule of thumb about machines or models: every rate and length comes from `Measured`. Ours are the
+simplifications: rates do not change over a run, no exercise is removed, every round orders as many new ones as it may.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from dsa_lite.config import Config
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of request: s of the teacher's time and tokens written per reply, share of usable replies."""
+
+    seconds: float
+    tokens: float
+    usable: float
+
+    def tries(self, attempts: int) -> float:
+        """Replies per item that is wanted, when what is unusable is asked for again, `attempts` times in all."""
+        return sum((1 - self.usable) ** attempt for attempt in range(attempts))
+
+    def kept(self, wanted: int, attempts: int) -> int:
+        """Items that are there in the end."""
+        return round(wanted * (1 - (1 - self.usable) ** attempts))
+
+
+@dataclass(frozen=True)
+class Batched:
+    """Time of work done in batches: `fixed` s per batch and `each` s per item."""
+
+    fixed: float = 0.0
+    each: float = 0.0
+
+    def seconds(self, items: float, size: int) -> float:
+        return math.ceil(items / size) * self.fixed + items * self.each
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was measured: s, tokens of the student's tokenizer per item, shares.
+
+    kinds: "prerequisites", "textbook", "exercise", "remake", "solve". tune_token and pretrain_token: s per token
+    trained on, of a padded example and of a packed row. targets: share of an example's tokens that are targets.
+    usable_draws: share of drawn chats that came to their end. after: answers after training take so many times as
+    long as before, because the student will answer at the length of its exercises.
+    """
+
+    kinds: Mapping[str, Kind] = field(default_factory=dict)
+    open_teacher: float = 0.0
+    open_student: float = 0.0
+    tune_token: float = 0.0
+    pretrain_token: float = 0.0
+    exercise_tokens: float = 0.0
+    remake_tokens: float = 0.0
+    passage_tokens: float = 0.0
+    targets: float = 1.0
+    draw: Batched = Batched()
+    usable_draws: float = 1.0
+    answer: Batched = Batched()
+    after: float = 1.0
+
+    def kind(self, name: str) -> Kind:
+        """Kinds that were not tried cost what an exercise costs."""
+        return self.kinds.get(name) or self.kinds.get("exercise") or Kind(0.0, 0.0, 1.0)
+
+
+@dataclass(frozen=True)
+class Counts:
+    """`composable`: skills that rest on others. `passages`, `exercises`, `chats`: None until they are written."""
+
+    skills: int
+    composable: int
+    imported: int
+    held_out: int
+    passages: int | None = None
+    exercises: int | None = None
+    chats: int | None = None
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one stage from its beginning to its end. `items`: what it is about (skills, passages, …)."""
+
+    items: int = 0
+    requests: int = 0
+    steps: int = 0
+    teacher_tokens: int = 0
+    trained_tokens: int = 0
+    seconds: float = 0.0
+
+
+def costs(config: Config, counts: Counts, measured: Measured) -> dict[str, Cost]:
+    """Of every stage, as if none were done."""
+    passages = config.textbooks.per_skill * counts.skills
+    textbooks = _written(passages, measured.kind("textbook"), config.teacher.attempts)
+    passages = textbooks.items if counts.passages is None else counts.passages
+    exercises = _exercises(config, counts, measured)
+    total = exercises.items if counts.exercises is None else counts.exercises
+    chats = round(config.rehearsal.share * total)
+    draws = chats / max(measured.usable_draws, 0.05)
+    drawing = measured.draw.seconds(draws, max(1, min(256, chats))) + measured.open_student
+    asked = counts.skills if config.graph.expand else 0
+    return {
+        "graph": _written(asked, measured.kind("prerequisites"), config.teacher.attempts),
+        "textbooks": textbooks,
+        "exercises": exercises,
+        "rehearsal": Cost(items=chats, seconds=drawing if chats else 0.0),
+        "pretrain": _pretrain(config, passages, measured),
+        "tune": _tune(config, total, chats if counts.chats is None else counts.chats, measured),
+        "evaluate": _evaluate(config, counts.held_out, measured),
+        "report": Cost(items=total),
+    }
+
+
+def _written(wanted: int, kind: Kind, attempts: int) -> Cost:
+    requests = round(wanted * kind.tries(attempts))
+    return Cost(
+        items=kind.kept(wanted, attempts), requests=requests, teacher_tokens=round(requests * kind.tokens),
+        seconds=requests * kind.seconds,
+    )  # fmt: skip
+
+
+def _exercises(config: Config, counts: Counts, measured: Measured) -> Cost:
+    settings = config.exercises
+    wanted = counts.skills * settings.single_per_skill + counts.composable * settings.composed_per_skill
+    written = _written(wanted, measured.kind("exercise"), config.teacher.attempts)
+    votes = settings.votes * written.items
+    solve = measured.kind("solve")
+    return Cost(
+        items=written.items + counts.imported, requests=written.requests + votes,
+        teacher_tokens=written.teacher_tokens + round(votes * solve.tokens),
+        seconds=written.seconds + votes * solve.seconds,
+    )  # fmt: skip
+
+
+def _pretrain(config: Config, passages: int, measured: Measured) -> Cost:
+    settings = config.pretrain
+    tokens = passages * measured.passage_tokens * settings.epochs
+    rows = math.ceil(tokens / settings.row_tokens)
+    return Cost(
+        items=passages, steps=math.ceil(rows / settings.batch_size), trained_tokens=round(tokens),
+        seconds=tokens * measured.pretrain_token,
+    )  # fmt: skip
+
+
+def _tune(config: Config, exercises: int, chats: int, measured: Measured) -> Cost:
+    settings, dynamics, remake = config.tune, config.dynamics, measured.kind("remake")
+    makes_new = dynamics.variants_per_hard > 0 or dynamics.compositions_per_pair > 0
+    rehearsed = chats if config.rehearsal.weight > 0 else 0
+    probes = min(dynamics.probes, exercises) * dynamics.probe_epochs
+    new = steps = requests = 0
+    tokens = 0.0
+    for round_number in range(1, settings.rounds + 1):
+        steps += settings.epochs * math.ceil((exercises + new + rehearsed) / settings.batch_size)
+        tokens += settings.epochs * (
+            (exercises + rehearsed) * measured.exercise_tokens + new * measured.remake_tokens
+        ) + probes * measured.exercise_tokens  # fmt: skip
+        if round_number < settings.rounds and makes_new:
+            ordered = math.floor(dynamics.max_new_fraction * (exercises + new))
+            requests += round(ordered * (remake.tries(config.teacher.attempts) + config.exercises.votes))
+            new += remake.kept(ordered, config.teacher.attempts)
+    seconds = tokens * measured.tune_token + requests * remake.seconds
+    return Cost(
+        items=exercises + new, requests=requests, steps=steps, teacher_tokens=round(requests * remake.tokens),
+        trained_tokens=round(tokens * measured.targets),
+        seconds=seconds + (measured.open_teacher if requests else 0.0),
+    )  # fmt: skip
+
+
+def _evaluate(config: Config, held_out: int, measured: Measured) -> Cost:
+    before = measured.answer.seconds(held_out, config.evaluate.batch_size)
+    return Cost(items=2 * held_out, seconds=before * (1 + measured.after))
