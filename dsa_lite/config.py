@@ -11,7 +11,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from dsa_lite.records import Precision
+from dsa_lite.records import Checkpointing, Precision, Quantize
 
 Order = Literal["lower_to_higher", "higher_to_lower", "random"]
 Preset = Literal["skill", "global", "cartography"]
@@ -29,7 +29,7 @@ class TeacherSettings(Section):
     )
     in_flight: int = Field(default=0, ge=0, description="requests at a time; 0: the backend chooses")
     threads: int = Field(default=0, ge=0, description="CPU threads; 0: all cores")
-    gpu_layers: int = Field(default=-1, ge=-1, description="layers on the GPU; -1: as many as fit")
+    gpu_layers: int = Field(default=-1, ge=-1, description="layers on the GPU, output layer included; -1: all")
     temperature: float = Field(default=0.8, ge=0)
     top_p: float = Field(default=0.95, gt=0, le=1)
     attempts: int = Field(default=4, ge=1, description="times one item is asked for before it is given up")
@@ -53,7 +53,14 @@ class StudentSettings(Section):
     )
     threads: int = Field(default=0, ge=0, description="CPU threads; 0: all cores")
     micro_batch_tokens: int = Field(
-        default=16384, gt=0, description="padded tokens per forward pass; memory, not results"
+        default=16384, gt=0, description="padded tokens per forward pass, fewer where they do not fit; not results"
+    )
+    gradient_checkpointing: Checkpointing = Field(
+        default="auto", description="less memory for a third more time, same results; auto: once memory has run out"
+    )
+    quantize: Quantize = Field(
+        default="none",
+        description="the frozen base's linear layers in 4 or 8 bits (torch: pip install dsa-lite[qlora])",
     )
     max_tokens: int = Field(default=1024, gt=0, description="longer examples are dropped and listed, never cut")
     checkpoint_seconds: float = Field(default=60.0, gt=0, description="time between two checkpoints, s")
@@ -67,6 +74,17 @@ class GraphSettings(Section):
     max_prerequisites: int = Field(default=4, ge=1, description="prerequisites taken from one reply")
     max_new_skills: int = Field(default=20, ge=0, description="skills the teacher may add to the syllabus")
     max_tokens: int = Field(default=256, gt=0, description="tokens of a reply")
+
+
+class DocsSettings(Section):
+    """Documents of one's own that textbooks and exercises are written from."""
+
+    folder: str = Field(
+        default="", description="folder of text, Markdown, HTML and PDF files, read with its folders; empty: none"
+    )
+    chars_per_request: int = Field(default=3000, gt=0, description="characters of documents in one request, at most")
+    passage_chars: int = Field(default=1200, ge=100, description="characters of one passage, at most")
+    max_file_mb: float = Field(default=50.0, gt=0, description="larger files are left out, MB")
 
 
 class TextbookSettings(Section):
@@ -92,6 +110,15 @@ class ExerciseSettings(Section):
         gt=0,
         le=1,
         description="word overlap (Jaccard) from which two problems with the same numbers are one",
+    )
+    hold_out: float = Field(
+        default=0.15,
+        ge=0,
+        lt=1,
+        description="share set aside as test questions, by the hash of their text, where the skill brings none",
+    )
+    hold_out_votes: int = Field(
+        default=3, ge=1, le=9, description="new solutions of each of these; most must end in its answer"
     )
 
     @property
@@ -131,6 +158,12 @@ class TuneSettings(Section):
     order: Order = "lower_to_higher"
     length_window: int = Field(
         default=128, ge=1, description="examples inside which similar lengths are put together; 1: off"
+    )
+    budget_tokens: int = Field(
+        default=0,
+        ge=0,
+        description="target tokens of pretraining and tuning together after which training ends: the last round goes "
+        "on until then, whatever `epochs` says, and rounds for which nothing is left are not done; 0: off",
     )
 
 
@@ -176,6 +209,7 @@ class Config(Section):
     teacher: TeacherSettings = TeacherSettings()
     student: StudentSettings = StudentSettings()
     graph: GraphSettings = GraphSettings()
+    docs: DocsSettings = DocsSettings()
     textbooks: TextbookSettings = TextbookSettings()
     exercises: ExerciseSettings = ExerciseSettings()
     rehearsal: RehearsalSettings = RehearsalSettings()

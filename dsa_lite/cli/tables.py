@@ -43,7 +43,7 @@ def heading(text: str) -> Text:
 
 def before_after(summary: Row, *, splits: Sequence[str] = ("eval",)) -> Table:
     """Accuracy with its 95 % interval by topic of the named splits, then the total of every split."""
-    table = _table(("", "left"), ("items", "right"), ("before", "right"), ("after", "right"), ("points", "right"))
+    table = empty_table(("", "left"), ("items", "right"), ("before", "right"), ("after", "right"), ("points", "right"))
     for topic in (t for t in summary.get("topics", ()) if t["set"] in splits):
         table.add_row(*_accuracy_cells(clean(topic["topic"]), topic["n"], topic.get("before"), topic.get("after")))
     if table.row_count:
@@ -66,7 +66,7 @@ def verdicts(summary: Row) -> Iterable[str]:
 
 def data_map(rows: Iterable[RegionRow]) -> Table:
     """What the training data turned out to be."""
-    table = _table(
+    table = empty_table(
         ("region", "left"), ("count", "right"), ("loss", "right"), ("spread", "right"), ("weight", "right"),
         ("action", "left"), ("wrong", "right"),
     )  # fmt: skip
@@ -97,19 +97,21 @@ def example(exercise: Exercise, decision: Decision) -> Iterable[RenderableType]:
     grid.add_column(no_wrap=True, style="dim")
     for name, text in (("problem", exercise.problem), ("solution", exercise.solution), ("answer", exercise.answer)):
         grid.add_row(name, Text(clean(text, 160), overflow="fold"))
+    if exercise.sources:
+        grid.add_row("source", Text(clean("; ".join(exercise.sources), 160), overflow="fold"))
     yield grid
 
 
 def skills_by_region(counts: Mapping[str, Mapping[str, int]], regions: Sequence[str]) -> Table:
     """Skill x region."""
-    table = _table(("skill", "left"), *((r, "right") for r in regions))
+    table = empty_table(("skill", "left"), *((r, "right") for r in regions))
     for skill, row in counts.items():
         table.add_row(Text(clean(skill)), *(f"{row[r]:,}" if row.get(r) else "·" for r in regions))
     return table
 
 
 def counts_table(name: str, counts: Mapping[str, int]) -> Table:
-    table = _table((name, "left"), ("count", "right"))
+    table = empty_table((name, "left"), ("count", "right"))
     for reason, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
         table.add_row(Text(clean(reason)), f"{count:,}")
     return table
@@ -117,7 +119,7 @@ def counts_table(name: str, counts: Mapping[str, int]) -> Table:
 
 def rounds_table(rounds: Iterable[Row]) -> Table:
     """How the set and the loss went from round to round."""
-    table = _table(*((n, "right") for n in ("round", "examples", "new", "removed", "loss", "baseline")))
+    table = empty_table(*((n, "right") for n in ("round", "examples", "new", "removed", "loss", "baseline")))
     for row in rounds:
         table.add_row(
             str(row["round"]), f"{row['examples']:,}", f"{row['new']:,}", f"{row['removed']:,}", number(row["loss"]),
@@ -127,14 +129,14 @@ def rounds_table(rounds: Iterable[Row]) -> Table:
 
 
 def stages_table(rows: Iterable[Sequence[str]], columns: Sequence[str]) -> Table:
-    table = _table(*((name, "left") for name in columns))
+    table = empty_table(*((name, "left") for name in columns))
     for row in rows:
         table.add_row(*(Text(clean(cell)) for cell in row))
     return table
 
 
 def skills_table(packs: Iterable[SkillPack]) -> Table:
-    table = _table(("name", "left"), ("topics", "right"), ("held out", "right"), ("", "left"))
+    table = empty_table(("name", "left"), ("topics", "right"), ("held out", "right"), ("", "left"))
     for pack in packs:
         held_out = sum(len(items) for items in pack.held_out.values())
         table.add_row(
@@ -148,10 +150,10 @@ def _accuracy_cells(name: str, n: int, old: Row | None, new: Row | None, digits:
     style = ""
     if old and new:
         style = "green" if new["low"] > old["high"] else "red" if new["high"] < old["low"] else ""
-    return [Text(name), Text(f"{n:,}"), _accuracy(old, digits), _accuracy(new, digits), Text(change, style=style)]
+    return [Text(name), Text(f"{n:,}"), accuracy(old, digits), accuracy(new, digits), Text(change, style=style)]
 
 
-def _accuracy(figure: Row | None, digits: int) -> Text:
+def accuracy(figure: Row | None, digits: int) -> Text:
     if figure is None:
         return Text("-")
     text = Text(percent(figure["accuracy"], digits))
@@ -159,7 +161,7 @@ def _accuracy(figure: Row | None, digits: int) -> Text:
     return text.append(f"{interval:>9}", style="dim")
 
 
-def _table(*columns: tuple[str, str]) -> Table:
+def empty_table(*columns: tuple[str, str]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     for name, justify in columns:
         right = justify == "right"

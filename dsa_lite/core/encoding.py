@@ -21,6 +21,11 @@ class Encoded:
     ids: NDArray[np.int32]
     mask: NDArray[np.bool_]
 
+    @property
+    def targets(self) -> int:
+        """Tokens that are targets."""
+        return int(self.mask.sum())
+
 
 def target_text(solution: str, answer: str) -> str:
     """What the student learns to write for an exercise."""

@@ -3,8 +3,10 @@ regions, act on them, go on with the changed set."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 
 import numpy as np
 
@@ -13,6 +15,7 @@ from dsa_lite.core.curriculum import order_examples, rank_skills
 from dsa_lite.core.encoding import Encoded, encode_exercise
 from dsa_lite.core.schedule import learning_rate
 from dsa_lite.core.weighting import weights as latest_weights
+from dsa_lite.errors import TrainingError
 from dsa_lite.io.rundir import digest
 from dsa_lite.records import Decision, Exercise, Observed
 from dsa_lite.stages import exercises as exercise_stage
@@ -45,12 +48,14 @@ def run(context: Context) -> str:
     if not trainer.resume():
         _start_from_pretraining(context)
         trainer.save()
-    for round in range(trainer.position.round, settings.rounds + 1):
-        _train_round(context, trainer, round)
+    budget = _budget(context)
+    while (round := trainer.position.round) <= settings.rounds:
+        _train_round(context, trainer, round, budget)
         decisions = _decide(context, round)
-        if round < settings.rounds:
+        last = round == settings.rounds or trainer.position.tokens >= budget
+        if not last:
             _act(context, round, decisions)
-        trainer.position = replace(trainer.position, round=round + 1, lines=0)
+        trainer.position = replace(trainer.position, round=settings.rounds + 1 if last else round + 1, lines=0)
         trainer.save()
     context.student.save(context.folder.adapter)
     used = exercise_stage.load(context, up_to_round=settings.rounds)
@@ -62,6 +67,21 @@ def _start_from_pretraining(context: Context) -> None:
     context.student.reset_optimizer()
 
 
+def _budget(context: Context) -> float:
+    """Target tokens that this stage may train on: what pretraining has left of the budget; infinite without one."""
+    budget = context.config.tune.budget_tokens
+    if not budget:
+        return math.inf
+    found = context.folder.load_checkpoint("pretrain")
+    spent = int(found[1]["tokens"]) if found is not None else 0
+    if spent >= budget:
+        raise TrainingError(
+            f"nothing is left to tune with: pretraining was trained on {spent:,} of {budget:,} target tokens",
+            hint="raise tune.budget_tokens, or lower pretrain.epochs or textbooks.per_skill",
+        )
+    return budget - spent
+
+
 @dataclass(frozen=True)
 class _Lesson:
     """One example of an epoch: `skill` None for what is only rehearsed, and neither watched nor judged."""
@@ -71,7 +91,7 @@ class _Lesson:
     weight: float
 
 
-def _train_round(context: Context, trainer: Trainer, round: int) -> None:
+def _train_round(context: Context, trainer: Trainer, round: int, budget: float) -> None:
     settings = context.config.tune
     lessons = _lessons(context, round)
     watched = {lesson.encoded.id for lesson in lessons if lesson.skill is not None}
@@ -85,11 +105,28 @@ def _train_round(context: Context, trainer: Trainer, round: int) -> None:
                                 loss=o.nll / o.tokens, tokens=o.tokens, correct=o.correct))  # fmt: skip
         return len(own)
 
-    while trainer.position.epoch < round * settings.epochs:
+    trainer.total_epochs = _total_epochs(context, trainer.position, lessons, budget)
+    while _goes_on(context, trainer.position, round, budget):
         label = f"round {round} of {settings.rounds}, epoch {trainer.position.epoch + 1}"
-        trainer.run(_epoch(context, trainer.position, lessons, label), observe, log.sync)
+        trainer.run(_epoch(context, trainer.position, lessons, label, budget), observe, log.sync)
         log.sync()
         trainer.save()
+
+
+def _goes_on(context: Context, position: Position, round: int, budget: float) -> bool:
+    """Whether the round has an epoch to do or to finish: with a budget, the last round is as long as that lasts."""
+    settings = context.config.tune
+    if math.isfinite(budget) and round == settings.rounds:
+        return position.step > 0 or position.tokens < budget
+    return position.step > 0 or (position.epoch < round * settings.epochs and position.tokens < budget)
+
+
+def _total_epochs(context: Context, position: Position, lessons: Sequence[_Lesson], budget: float) -> int:
+    """Epochs of the whole stage as far as is known now, the one that a budget ends in included."""
+    settings = context.config.tune
+    if math.isinf(budget):
+        return settings.rounds * settings.epochs
+    return max(position.epoch + 1, math.ceil(budget / sum(lesson.encoded.targets for lesson in lessons)))
 
 
 def training_set(context: Context, round: int) -> tuple[list[Exercise], dict[str, float]]:
@@ -133,7 +170,7 @@ def _ranks(context: Context, lessons: Sequence[_Lesson], rng: np.random.Generato
     return own + [own[i] for i in rng.integers(len(own), size=len(lessons) - len(own))]
 
 
-def _epoch(context: Context, position: Position, lessons: Sequence[_Lesson], label: str) -> Epoch:
+def _epoch(context: Context, position: Position, lessons: Sequence[_Lesson], label: str, budget: float) -> Epoch:
     settings = context.config.tune
     order_rng = context.rng(STAGE, "order", position.epoch)
     ranks = _ranks(context, lessons, order_rng)
@@ -141,13 +178,25 @@ def _epoch(context: Context, position: Position, lessons: Sequence[_Lesson], lab
     batches = order_examples(
         ranks, lengths, batch_size=settings.batch_size, window=settings.length_window, rng=order_rng
     )
-    total = settings.rounds * settings.epochs
-    rates = [
-        learning_rate((position.epoch + (i + 1) / len(batches)) / total, settings.learning_rate, settings.warmup)
-        for i in range(len(batches))
-    ]
+    steps = len(batches)
+    if math.isfinite(budget):
+        batches, shares = _within_budget(position, lessons, batches, budget)
+    else:
+        total = settings.rounds * settings.epochs
+        shares = [(position.epoch + (i + 1) / steps) / total for i in range(steps)]
+    rates = [learning_rate(share, settings.learning_rate, settings.warmup) for share in shares]
     built = [weighted([lessons[i].encoded for i in batch], [lessons[i].weight for i in batch]) for batch in batches]
-    return Epoch(built, rates, label)
+    return Epoch(built, rates, label, steps)
+
+
+def _within_budget(
+    position: Position, lessons: Sequence[_Lesson], batches: Sequence[list[int]], budget: float
+) -> tuple[list[list[int]], list[float]]:
+    """The epoch's batches up to the one that uses the budget up, and the share of it spent after each."""
+    spent = list(accumulate(sum(lessons[i].encoded.targets for i in batch) for batch in batches))
+    before = position.tokens - (spent[position.step - 1] if position.step else 0)
+    kept = [i for i in range(len(batches)) if before + (spent[i - 1] if i else 0) < budget]
+    return [batches[i] for i in kept], [(before + spent[i]) / budget for i in kept]
 
 
 def _decide(context: Context, round: int) -> list[Decision]:
@@ -171,7 +220,8 @@ def _act(context: Context, round: int, decisions: Sequence[Decision]) -> None:
     drafts = {}
     for number, order in enumerate(orders):
         id = f"r{round:02d}-{order.kind}-{number:04d}"
+        sources = context.sources([graph.skills[s] for s in order.skills], number)
         drafts[id] = Exercise(id=id, problem="", solution="", answer="", skills=order.skills, origin=order.kind,
-                              round=round, parents=order.parents, difficulty="hard")  # fmt: skip
+                              round=round, parents=order.parents, difficulty="hard", sources=sources)  # fmt: skip
     if drafts:
         exercise_stage.write(context, drafts, STAGE, round, existing)

@@ -1,0 +1,45 @@
+"""The equal-budget baseline of a run: the same exercises, shuffled, nothing watched and nothing changed.
+
+What everyone does today, on the tokens that the run itself was trained on: its textbooks and later rounds are spent on
+further passes over the first exercises (METHODS: the baseline that reviewers of DSA asked for).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from dsa_lite.config import Config
+from dsa_lite.events import Emit
+from dsa_lite.io.rundir import RunDir
+from dsa_lite.stages import pipeline
+from dsa_lite.stages.context import Job
+
+SHARED = ("graph", "textbooks", "exercises", "rehearsal")
+
+
+def static_settings(config: Config, budget_tokens: int) -> Config:
+    """The run's settings without textbooks, rounds and actions. `budget_tokens`: target tokens to train on."""
+    tune = {"rounds": 1, "epochs": 1, "order": "random", "budget_tokens": budget_tokens}
+    return config.model_copy(
+        update={
+            "pretrain": config.pretrain.model_copy(update={"epochs": 0}),
+            "tune": config.tune.model_copy(update=tune),
+            "dynamics": config.dynamics.model_copy(update={"probes": 0}),
+        }
+    )
+
+
+def run(job: Job, emit: Emit) -> dict[str, Any]:
+    """Train and evaluate the static arm of a finished run, in a run folder inside the run's own; its summary.
+
+    Goes on where it was stopped. Raises what `pipeline.run` raises.
+    """
+    main = RunDir.read(job.out)
+    summary = main.read_summary()
+    assert summary is not None
+    config = static_settings(job.config, int(summary["trained_tokens"]))
+    arm = replace(job, out=main.static, config=config, within={})
+    with RunDir.open(arm.out, pipeline.identity(arm), config.model_dump()) as folder:
+        folder.take_over(main, SHARED)
+    return pipeline.run(arm, emit)
