@@ -11,12 +11,16 @@ Region = Literal["error", "hard", "easy", "ambiguous", "unclassified"]
 Action = Literal["remove", "keep", "down-weight"]
 Checker = Literal["math", "exact", "choice"]
 Precision = Literal["auto", "float32", "bfloat16"]
+Checkpointing = Literal["auto", "on", "off"]
+Quantize = Literal["none", "4bit", "8bit"]
 Split = Literal["eval", "transfer", "general"]
 Difficulty = Literal["easy", "medium", "hard"]
 
 REGIONS: tuple[Region, ...] = get_args(Region)
 #: Reason of the one rejection that concerns the student, not the item.
 TOO_LONG = "too long"
+#: Reason of a passage too short to be predicted from anything.
+NO_TARGET = "no token to learn"
 
 
 class Record(BaseModel):
@@ -63,6 +67,14 @@ class SkillPack(Record):
     notes: tuple[str, ...] = Field(default=(), description="what one should know before it is taught")
 
 
+class Passage(Record):
+    """A piece of the user's own documents. `source`: the file, where in it (page or lines), and the heading."""
+
+    source: str
+    heading: str = ""
+    text: str
+
+
 class Skill(Record):
     """A node of the skill graph. `level`: longest path from a skill without prerequisites (0)."""
 
@@ -91,6 +103,7 @@ class Textbook(Record):
     id: str
     skill: str = Field(description="skill id")
     text: str
+    sources: tuple[str, ...] = Field(default=(), description="passages of the user's documents it was written from")
     tokens_in: int = Field(default=0, ge=0)
     tokens_out: int = Field(default=0, ge=0)
 
@@ -115,6 +128,7 @@ class Exercise(Record):
     round: int = Field(default=0, ge=0, description="0: written before tuning; n: ordered by round n's decisions")
     parents: tuple[str, ...] = Field(default=(), description="ids of the exercises this one was made from")
     difficulty: Difficulty = "medium"
+    sources: tuple[str, ...] = Field(default=(), description="passages of the user's documents it was written from")
     steps_right: bool | None = Field(
         default=None, description="whether every arithmetic step checked by program holds; None: nothing to check"
     )

@@ -13,6 +13,7 @@ import click
 
 from dsa_lite import __version__
 from dsa_lite.cli.chat import ask_command, chat_command
+from dsa_lite.cli.compare import compare_command
 from dsa_lite.cli.config import config_group
 from dsa_lite.cli.data import data_group
 from dsa_lite.cli.doctor import doctor_command
@@ -69,6 +70,7 @@ for _command in (
     show_command,
     map_command,
     graph_command,
+    compare_command,
     report_command,
     data_group,
     ask_command,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dsa_lite.cli.failure import debug_option
+from dsa_lite.cli.run_name import run_path
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -33,7 +34,7 @@ max_tokens_option = click.option(
     short_help="Ask a trained student one question.",
     epilog='\b\nExample:\n  dsa-lite ask runs/mine "Differentiate 3x^2." --versus',
 )
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=run_path)
 @click.argument("question")
 @versus_option
 @max_tokens_option
@@ -62,7 +63,7 @@ def ask_command(run: Path, question: str, versus: bool, max_tokens: int | None, 
     short_help="Talk to a trained student.",
     epilog="\b\nExamples:\n  dsa-lite chat runs/mine --versus\n  dsa-lite chat runs/mine < questions.txt",
 )
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=run_path)
 @versus_option
 @max_tokens_option
 @debug_option
@@ -116,17 +117,11 @@ def _asking(run: Path, versus: bool, max_tokens: int | None) -> Iterator[Ask]:
 
     quiet_environment()
     from dsa_lite.io.rundir import RunDir
-    from dsa_lite.stages.finished import config_of, open_finished, replies
+    from dsa_lite.stages.finished import asking
 
-    folder = RunDir.read(run)
-    longest = max_tokens or config_of(folder).evaluate.max_tokens
-    with open_finished(folder) as student:
-
-        def ask(question: str) -> dict[str, str]:
-            wanted = {"before": False, "after": True} if versus else {"after": True}
-            return {name: replies(student, [question], longest, adapter=on)[0] for name, on in wanted.items()}
-
-        yield ask
+    wanted = {"before": False, "after": True} if versus else {"after": True}
+    with asking(RunDir.read(run), max_tokens) as reply:
+        yield lambda question: {name: reply(question, adapter) for name, adapter in wanted.items()}
 
 
 def _refuse_blank(question: str) -> None:

@@ -57,7 +57,7 @@ def show_command(
     as_json: bool,
 ) -> None:
     """Print the settings a run would have, and where each comes from."""
-    from dsa_lite.io.config_files import load_config, settings_with_sources
+    from dsa_lite.io.config_files import chosen_layers, load_config, settings_with_sources
 
     models = _model_layers(teacher, student)
     layers = [*models, *chosen_layers(preset, file), *environment(context)]
@@ -103,7 +103,7 @@ def init_command(file: Path, preset: str | None, force: bool) -> None:
     """
     from dsa_lite.cli.text import clean
     from dsa_lite.errors import UsageError
-    from dsa_lite.io.config_files import load_config
+    from dsa_lite.io.config_files import chosen_layers, load_config
     from dsa_lite.io.config_text import as_toml
     from dsa_lite.io.files import write_atomic
 
@@ -112,18 +112,6 @@ def init_command(file: Path, preset: str | None, force: bool) -> None:
         raise UsageError(f"{file} is there already", hint="choose another name, or write over it with --force")
     write_atomic(file, text)
     click.echo(f"Wrote {clean(str(file))}. Use it with: dsa-lite run calculus --config {clean(str(file))}")
-
-
-def chosen_layers(preset: str | None, file: Path | None) -> list[Layer]:
-    """What the user chose by name: the preset, then the file."""
-    from dsa_lite.io import config_files
-
-    layers: list[Layer] = []
-    if preset is not None:
-        layers.append((f"preset {preset}", config_files.preset(preset)))
-    if file is not None:
-        layers.append((str(file), config_files.read_toml(file)))
-    return layers
 
 
 def environment(context: click.Context) -> list[Layer]:

@@ -11,16 +11,20 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dsa_lite.cli.failure import GuardedGroup, debug_option
+from dsa_lite.cli.run_name import run_path
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
     from dsa_lite.core.inspection import Example, Reader, Summary
+    from dsa_lite.io.imports.layouts import Layout, Part
     from dsa_lite.io.models import ModelChoice
     from dsa_lite.model_folder import FolderTokenizer
 
 OPEN, CLOSE = "«", "»"  # around what is trained
+LAYOUTS = ("messages", "prompt_completion", "alpaca", "gsm8k", "question_answer", "choice")
+PARTS = ("problem", "answer", "solution", "choices", "input", "messages", "topic", "id")
 _NAMES = {"textbook": "textbooks", "exercise": "exercises", "rehearsal": "rehearsal chats"}
 
 
@@ -36,6 +40,19 @@ class Inspected:
     round: int | None = None
 
 
+def _columns(context: click.Context, option: click.Parameter, given: Sequence[str]) -> dict[str, str]:
+    """PART=COLUMN, each part once. What comes after the first = is the column's name, whatever it holds."""
+    columns: dict[str, str] = {}
+    for text in given:
+        part, equals, column = text.partition("=")
+        if not equals or part not in PARTS:
+            raise click.BadParameter(f"{text!r}: write PART=COLUMN, PART one of {', '.join(PARTS)}")
+        if part in columns:
+            raise click.BadParameter(f"{part} is given twice")
+        columns[part] = column
+    return columns
+
+
 @click.group("data", cls=GuardedGroup)
 def data_group() -> None:
     """Look at training data before it is trained on."""
@@ -45,19 +62,29 @@ def data_group() -> None:
     "inspect",
     short_help="Show what will be trained, token by token.",
     epilog="\b\nExamples:\n  dsa-lite data inspect runs/mine --show-mask\n  dsa-lite data inspect train.jsonl --index 3"
-    "\n  dsa-lite data inspect questions.csv --student Qwen/Qwen3-0.6B --json",
+    "\n  dsa-lite data inspect questions.csv --student Qwen/Qwen3-0.6B --json"
+    "\n  dsa-lite data inspect fragen.csv --columns problem=Frage --columns answer=Antwort",
 )
-@click.argument("source", metavar="RUN|FILE", type=click.Path(path_type=Path))
+@click.argument("source", metavar="RUN|FILE", type=run_path)
 @click.option("--show-mask", is_flag=True, help="Show an example of each kind, what is trained between « and ».")
 @click.option("--index", metavar="N|ID", help="Show this example: its number, from 0, or its id.")
 @click.option("--student", metavar="MODEL", help="For this student instead of the run's own (a file: the bundled one).")
+@click.option("--layout", type=click.Choice(LAYOUTS), help="What FILE holds (default: recognised by its columns).")
+@click.option(
+    "--columns", metavar="PART=COLUMN", multiple=True, callback=_columns, help="Which column of FILE holds a part: "
+    f"{', '.join(PARTS)}; may be given several times.",
+)  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 @debug_option
-def inspect_command(source: Path, show_mask: bool, index: str | None, student: str | None, as_json: bool) -> None:
+def inspect_command(
+    source: Path, show_mask: bool, index: str | None, student: str | None, layout: Layout | None,
+    columns: dict[Part, str], as_json: bool,
+) -> None:  # fmt: skip
     """Show what would be trained on the examples of RUN or FILE: counts, lengths, what is dropped, what is learnt.
 
-    RUN is a run folder, finished or not. FILE holds questions and answers in a layout that a skill takes as its own
-    exercises: .jsonl, .json, .csv, .tsv, .parquet; a skill that takes it may hold some of them out for its tests.
+    RUN is a run folder or the name of a run, finished or not. FILE holds questions and answers in a layout that a skill
+    takes as its own exercises: .jsonl, .json, .csv, .tsv, .parquet; a skill that takes it may hold some of them out for
+    its tests.
     Only the student's tokenizer is needed. Examples of which nothing would be trained are an error.
     """
     from dsa_lite.errors import UsageError
@@ -65,7 +92,12 @@ def inspect_command(source: Path, show_mask: bool, index: str | None, student: s
 
     if not source.exists():
         raise UsageError(f"{source} does not exist", hint="name a run folder, e.g. runs/<name>, or a data file")
-    found = _inspect_file(source, student) if source.is_file() else _inspect_run(source, student)
+    if source.is_file():
+        found = _inspect_file(source, student, layout, columns)
+    elif layout or columns:
+        raise UsageError(f"{source} is a run: --layout and --columns describe a data file", hint="leave them out")
+    else:
+        found = _inspect_run(source, student)
     shown = _firsts(found.examples) if show_mask else []
     if index is not None:
         shown = [_pick(found.examples, index)]
@@ -85,13 +117,13 @@ def _inspect_run(path: Path, student: str | None) -> Inspected:
     return Inspected(path, choice, reader, tokenizer, of_run(run, config, reader), round_of(run, config))
 
 
-def _inspect_file(path: Path, student: str | None) -> Inspected:
+def _inspect_file(path: Path, student: str | None, layout: Layout | None, columns: dict[Part, str]) -> Inspected:
     from dsa_lite.io.config_files import load_config
     from dsa_lite.stages.inspecting import of_file
 
     choice = _student(student)
     reader, tokenizer = _reader(choice, load_config([(choice.label, choice.settings)]))
-    return Inspected(path, choice, reader, tokenizer, of_file(path, reader))
+    return Inspected(path, choice, reader, tokenizer, of_file(path, reader, layout=layout, columns=columns))
 
 
 def _student(name: str | None, backend: str = "auto") -> ModelChoice:

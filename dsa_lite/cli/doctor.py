@@ -24,6 +24,8 @@ EXTRAS = {
     "mlx": ("mlx", "mlx-lm", "safetensors", "tokenizers"),
     "openai": ("openai", "jsonschema"),
     "export": ("gguf", "sentencepiece", "tokenizers"),
+    "dataset": ("pyarrow",),
+    "docs": ("pypdf", "beautifulsoup4"),
 }
 #: What the bundled job needs; the other extras are a matter of taste.
 NEEDED = ("llama-cpp", "torch")

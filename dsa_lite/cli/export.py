@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dsa_lite.cli.failure import debug_option
+from dsa_lite.cli.run_name import run_path
 from dsa_lite.formats import FORMATS
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ Examples:
 
 
 @click.command("export", short_help="Write the trained student for other tools.", epilog=EPILOG)
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=run_path)
 @click.option("--to", "kind", type=click.Choice(list(FORMATS)), required=True, help="The format.")
 @click.option(
     "--quantize",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dsa_lite.cli.failure import debug_option
+from dsa_lite.cli.run_name import RUNS, named_run
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -33,7 +34,8 @@ Examples:
 def graph_command(source: str, to: str | None, out: Path | None) -> None:
     """Show the skills of RUN or SKILL by level, each with the accuracy on its questions before and after.
 
-    RUN is a run folder; its graph has what the teacher added. SKILL is a bundled skill or a folder with a skill.toml.
+    RUN is a run folder or the name of a run; its graph has what the teacher added. SKILL is a bundled skill or a folder
+    with a skill.toml.
     """
     from dsa_lite.errors import UsageError
 
@@ -57,15 +59,21 @@ def graph_command(source: str, to: str | None, out: Path | None) -> None:
 def _read(source: str) -> tuple[SkillGraph, Mapping[str, Score], str]:
     """Graph, scores by skill id (none for a syllabus), and what it is the graph of."""
     from dsa_lite.core.graph import GraphBuilder, from_node_link
+    from dsa_lite.errors import UsageError
     from dsa_lite.io.graph_files import scores_by_skill
-    from dsa_lite.io.run_list import is_run
+    from dsa_lite.io.run_list import close_runs
     from dsa_lite.io.rundir import RunDir
     from dsa_lite.io.skills import load_skill
 
-    if is_run(Path(source)):
-        run = RunDir.read(Path(source))
-        return from_node_link(run.read_graph()), scores_by_skill(run.read_summary()), f"Run {source}"
-    pack = load_skill(source)
+    if (path := named_run(source)) is not None:
+        run = RunDir.read(path)
+        return from_node_link(run.read_graph()), scores_by_skill(run.read_summary()), f"Run {path}"
+    try:
+        pack = load_skill(source)
+    except UsageError as error:
+        if close := close_runs(source, RUNS):
+            raise UsageError(error.message, hint=f"did you mean the run {' or '.join(close)}?\n{error.hint}") from error
+        raise
     return GraphBuilder(pack.topics, 0).build()[0], {}, f"{pack.title}: the syllabus"
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dsa_lite.cli.failure import debug_option
+from dsa_lite.cli.run_name import run_path
 
 if TYPE_CHECKING:
     from dsa_lite.io.rundir import RunDir
@@ -30,7 +31,7 @@ NOTHING = "Nothing has been mapped here yet: the map is drawn after the first ro
     epilog="\b\nExamples:\n  dsa-lite map runs/mine\n  dsa-lite map runs/mine --region hard --skill chain-rule -n 5"
     "\n  dsa-lite map runs/mine --scatter",
 )
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=run_path)
 @click.option("--region", type=click.Choice(REGIONS), help="Only this region.")
 @click.option("--skill", metavar="NAME", help="Only exercises that teach this skill.")
 @click.option(
@@ -44,7 +45,7 @@ def map_command(
 ) -> None:
     """Show where each exercise of RUN landed: error, hard, easy or ambiguous.
 
-    RUN is a run folder. The most telling examples of each region stand first.
+    RUN is a run folder or the name of a run. The most telling examples of each region stand first.
     """
     from dsa_lite.io.rundir import RunDir
 
@@ -89,13 +90,9 @@ def _of_skill(found: Found, skill: str) -> Found:
 
 def _print_json(run: RunDir, found: Found) -> None:
     from dsa_lite.cli.text import one_json
+    from dsa_lite.stages.report import map_rows
 
-    examples = [
-        {**decision.model_dump(), "problem": e.problem, "solution": e.solution, "answer": e.answer, "origin": e.origin,
-         "steps_right": e.steps_right}
-        for pairs in found.values()
-        for e, decision in pairs
-    ]  # fmt: skip
+    examples = map_rows(run, [pair for pairs in found.values() for pair in pairs])
     rows = [asdict(row) for row in _rows(run, found)]
     click.echo(one_json({"regions": rows, "examples": examples}))
 

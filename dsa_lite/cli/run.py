@@ -5,18 +5,21 @@ from __future__ import annotations
 import os
 import shlex
 import signal
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from dsa_lite.cli.config import chosen_layers, environment
+from dsa_lite.cli.config import environment
 from dsa_lite.cli.failure import debug_option, set_resume_line
+from dsa_lite.cli.processes import LaunchedCommand, refuse_single_process
+from dsa_lite.cli.within import fit_job, kept, seconds_of
 
 if TYPE_CHECKING:
     from dsa_lite.stages.context import Job
+    from dsa_lite.stages.planning import Survey
 
 Layers = list[tuple[str, Mapping[str, Any]]]
 
@@ -34,18 +37,21 @@ EPILOG = """\b
 Examples:
   dsa-lite run calculus
   dsa-lite run calculus --teacher big.gguf --student ./small-model
+  dsa-lite run ./my_skill --docs ./handbook
+  dsa-lite run ./my_skill --within 2h --dry-run
   dsa-lite run ./my_skill --config my.toml --out runs/mine --json
 
 The same command with the same --out goes on where it was stopped.
 """
 
 
-@click.command("run", short_help="Teach a skill to a student model.", epilog=EPILOG)
+@click.command("run", cls=LaunchedCommand, short_help="Teach a skill to a student model.", epilog=EPILOG)
 @click.argument("skill")
 @click.option(
     "--teacher",
     metavar="MODEL",
-    help="The model that writes: a GGUF file, a URL, or a name from `dsa-lite models`. Default: the bundled one.",
+    help="The model that writes: a GGUF file, a URL, a name from `dsa-lite models`, or PLUGIN:SOURCE. "
+    "Default: the bundled one.",
 )
 @click.option(
     "--student",
@@ -54,10 +60,10 @@ The same command with the same --out goes on where it was stopped.
 )
 @click.option(
     "--backend",
-    type=click.Choice(["auto", "torch", "mlx"]),
+    metavar="NAME",
     default="auto",
     show_default=True,
-    help="What trains the student.",
+    help="What trains the student: auto, torch, mlx, or the name that a plugin has.",
 )
 @click.option(
     "-o",
@@ -76,13 +82,30 @@ The same command with the same --out goes on where it was stopped.
     metavar="FILE",
     help="Settings as TOML; see dsa-lite config schema.",
 )
+@click.option(
+    "--docs",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Documents to write textbooks and exercises from: text, Markdown, HTML and PDF files.",
+)
 @click.option("--preset", metavar="NAME", help="Settings that come with dsa-lite: paper, quick or thorough.")
 @click.option("--rounds", type=click.IntRange(1), metavar="N", help="Rounds of train, look, act. Default: 3.")
 @click.option("--epochs", type=click.IntRange(1), metavar="N", help="Epochs per round. Default: 2.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as one JSON object and nothing else.")
 @click.option("-q", "--quiet", is_flag=True, help="No plan and no progress, only the result.")
 @click.option("--fresh", is_flag=True, help="Forget what the run folder holds and start again.")
-@click.option("--dry-run", is_flag=True, help="Say what would be done, and leave.")
+@click.option(
+    "--within",
+    type=seconds_of,
+    metavar="TIME",
+    help="Choose exercises, rounds and epochs that take no longer: 2h, 45m, 1h30m.",
+)
+@click.option(
+    "--compare",
+    type=click.Choice(["static"]),
+    help="Also train on the same exercises, shuffled, for as many tokens, and show both.",
+)
+@click.option("--dry-run", is_flag=True, help="Say what would be done and how long it takes, and leave.")
 @debug_option
 @click.pass_context
 def run_command(
@@ -96,17 +119,20 @@ def run_command(
         os.environ.setdefault(name, value)
     with _sigterm_like_ctrl_c():
         layers = _layers(context, given)
-        job = _prepare(skill, given, layers)
+        job = _prepare(skill, given, layers, {} if fresh else None)
+        refuse_single_process(job.student.kind)
+        found, reasons = _fitted(skill, given, layers, job, fresh=fresh, quiet=quiet)
+        job = found.job if found is not None else job
         if dry_run:
-            _dry_run(job, layers, as_json=as_json)
+            _dry_run(job, layers, found, reasons, fresh=fresh, as_json=as_json, quiet=quiet)
             return
         set_resume_line(context, resume_line(skill, job.out, given, [name for name, _ in environment(context)]))
         if not (as_json or quiet):
             from dsa_lite.cli.plan import print_plan
             from dsa_lite.cli.tables import stdout_console
 
-            print_plan(stdout_console(), job, layers)
-        _run(job, fresh=fresh, as_json=as_json, quiet=quiet)
+            print_plan(stdout_console(), job, layers, reasons)
+        _run(job, compare=given["compare"], fresh=fresh, as_json=as_json, quiet=quiet)
 
 
 def resume_line(skill: str, out: Path, given: Mapping[str, Any], variables: Sequence[str] = ()) -> str:
@@ -115,7 +141,7 @@ def resume_line(skill: str, out: Path, given: Mapping[str, Any], variables: Sequ
     `variables`: names of those that set something, in front of it for a shell that does not know them.
     """
     words = ["dsa-lite", "run", skill, "--out", str(out)]
-    for name in ("teacher", "student", "backend", "seed", "preset", "config", "rounds", "epochs"):
+    for name in ("teacher", "student", "backend", "seed", "preset", "config", "docs", "rounds", "epochs", "compare"):
         value = given.get(name)
         if value is not None and (name, value) != ("backend", "auto"):
             words += [f"--{name}", str(value)]
@@ -124,17 +150,14 @@ def resume_line(skill: str, out: Path, given: Mapping[str, Any], variables: Sequ
 
 def _layers(context: click.Context, given: Mapping[str, Any]) -> Layers:
     """Settings from the user: the preset, the file, the environment, then the flags."""
-    layers: Layers = [*chosen_layers(given["preset"], given["config"]), *environment(context)]
-    flags: dict[str, Any] = {} if given["seed"] is None else {"seed": given["seed"]}
-    tune = {name: given[name] for name in ("rounds", "epochs") if given[name] is not None}
-    if tune:
-        flags["tune"] = tune
-    if flags:
-        layers.append(("flags", flags))
-    return layers
+    from dsa_lite.io.config_files import chosen_layers, flag_layers
+
+    chosen = chosen_layers(given["preset"], given["config"])
+    docs: Layers = [] if given["docs"] is None else [("--docs", {"docs": {"folder": str(given["docs"])}})]
+    return [*chosen, *environment(context), *flag_layers(given["seed"], given["rounds"], given["epochs"]), *docs]
 
 
-def _prepare(skill: str, given: Mapping[str, Any], layers: Layers) -> Job:
+def _prepare(skill: str, given: Mapping[str, Any], layers: Layers, within: Mapping[str, Any] | None) -> Job:
     from dsa_lite.cli.models import machine_places
     from dsa_lite.stages import pipeline
 
@@ -146,46 +169,82 @@ def _prepare(skill: str, given: Mapping[str, Any], layers: Layers) -> Job:
         out=given["out"],
         places=machine_places(),
         layers=layers,
+        within=within,
     )
 
 
-def _run(job: Job, *, fresh: bool, as_json: bool, quiet: bool) -> None:
+def _fitted(
+    skill: str, given: Mapping[str, Any], layers: Layers, job: Job, *, fresh: bool, quiet: bool
+) -> tuple[Survey | None, list[str]]:
+    """With --within: what was measured, with the fitted job, and what was chosen. A run goes on with what it has."""
+    if given["within"] is None or job.within:
+        return None, [kept(job)] if job.within else []
+
+    def again(within: Mapping[str, Any]) -> Job:
+        return _prepare(skill, {**given, "out": job.out}, layers, within)
+
+    return fit_job(job, layers, given["within"], again, _saying(quiet), fresh=fresh)
+
+
+def _saying(quiet: bool) -> Callable[[str], None]:
+    return lambda text: None if quiet else click.echo(f"{text} …", err=True)
+
+
+def _run(job: Job, *, compare: str | None, fresh: bool, as_json: bool, quiet: bool) -> None:
     from dsa_lite.cli.render import progress
     from dsa_lite.stages import pipeline
 
     with progress(quiet=quiet) as emit:
         summary = pipeline.run(job, emit, fresh=fresh)
+    compared = _with_static_arm(job, as_json=as_json, quiet=quiet) if compare else None
     if as_json:
         from dsa_lite.cli.text import one_json
 
-        click.echo(one_json(summary))
+        click.echo(one_json(summary | ({"compare": compared} if compared else {})))
         return
     from dsa_lite.cli.outcome import print_outcome
     from dsa_lite.cli.tables import stdout_console
     from dsa_lite.io.rundir import RunDir
 
     print_outcome(stdout_console(), summary, RunDir.read(job.out))
+    if compared:
+        from dsa_lite.cli.compare import print_comparison
+
+        print_comparison(stdout_console(), compared)
 
 
-def _dry_run(job: Job, layers: Layers, *, as_json: bool) -> None:
-    from dsa_lite.stages import pipeline
+def _with_static_arm(job: Job, *, as_json: bool, quiet: bool) -> dict[str, Any]:
+    """The static arm, trained after the run itself, and both side by side."""
+    from dsa_lite.cli.render import progress
+    from dsa_lite.stages import static_arm
+    from dsa_lite.stages.comparing_runs import compare
 
-    steps = pipeline.plan(job)
+    if not (as_json or quiet):
+        click.echo("\nThe static arm: the same exercises, shuffled, for as many tokens")
+    with progress(quiet=quiet) as emit:
+        arm = static_arm.run(job, emit)
+    return compare([Path(arm["out"]), job.out])
+
+
+def _dry_run(
+    job: Job, layers: Layers, found: Survey | None, reasons: Sequence[str], *, fresh: bool, as_json: bool, quiet: bool
+) -> None:
+    from dsa_lite.cli.estimate import estimate_json, print_estimate
+    from dsa_lite.cli.plan import print_plan
+    from dsa_lite.cli.tables import stdout_console
+    from dsa_lite.stages import planning
+
+    console = stdout_console()
+    if not as_json:
+        print_plan(console, job, layers, reasons)
+    found = found or planning.survey(job, _saying(quiet), fresh=fresh)
     if as_json:
         from dsa_lite.cli.text import one_json
 
-        plan: dict[str, Any] = {"skill": job.skill.name, "out": str(job.out), "config": job.config.model_dump()}
-        for choice in (job.teacher, job.student):
-            plan[choice.role] = {"kind": choice.kind, "source": choice.source, "bundled": choice.bundled}
-        plan["stages"] = steps
-        click.echo(one_json(plan))
+        click.echo(one_json(estimate_json(found, reasons)))
         return
-    from dsa_lite.cli.plan import print_plan, print_steps
-    from dsa_lite.cli.tables import stdout_console
-
-    console = stdout_console()
-    print_plan(console, job, layers)
-    print_steps(console, steps)
+    print_estimate(console, found)
+    console.print("\nNothing was started (--dry-run).")
 
 
 @contextmanager
@@ -203,4 +262,5 @@ def _sigterm_like_ctrl_c() -> Iterator[None]:
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        if signal.getsignal(signal.SIGTERM) is interrupt:  # not when someone has seen a reason to ignore it
+            signal.signal(signal.SIGTERM, before)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dsa_lite.cli.failure import GuardedGroup, debug_option
+from dsa_lite.cli.run_name import RUNS
 from dsa_lite.cli.show import show_command
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 _folder_option = click.option(
     "--folder",
     type=click.Path(path_type=Path),
-    default=Path("runs"),
+    default=RUNS,
     show_default=True,
     metavar="FOLDER",
     help="Where the runs are.",

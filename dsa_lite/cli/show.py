@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dsa_lite.cli.failure import debug_option
+from dsa_lite.cli.run_name import run_path
 
 if TYPE_CHECKING:
     from dsa_lite.io.rundir import RunDir
@@ -16,13 +17,13 @@ if TYPE_CHECKING:
 @click.command(
     "show", short_help="Show the stages and scores of a run.", epilog="\b\nExample:\n  dsa-lite show runs/mine"
 )
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=run_path)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 @debug_option
 def show_command(run: Path, as_json: bool) -> None:
     """Show the stages of RUN with their times, and the scores before and after.
 
-    RUN is a run folder; it may be unfinished, or being worked on.
+    RUN is a run folder or the name of a run; it may be unfinished, or being worked on.
     """
     from dsa_lite.io.rundir import RunDir
 

@@ -114,5 +114,6 @@ def dataset_card(skill: str, counts: Mapping[str, int]) -> str:
         "`train.jsonl` and `valid.jsonl` (every twentieth, by its id): `messages`, and what the run knows of each "
         "exercise: `id`, `skill`, `skills` (in order of use), `origin`, `round` it was written after, `region` and "
         "`weight` of the last decision (1: counts in full). `removed.jsonl`: the same for what the run threw out. "
-        "`textbooks.jsonl`: `text`, `id`, `skill`.", "",
+        "`textbooks.jsonl`: `text`, `id`, `skill`. `parquet/`, where it is there, holds the same rows. "
+        f"`dataset_info.json` is for LLaMA-Factory (`dataset_dir: THIS_FOLDER`, `dataset: {skill}`).", "",
     ])  # fmt: skip

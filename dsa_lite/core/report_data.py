@@ -100,6 +100,7 @@ def _run(records: RunRecords) -> dict[str, Any]:
         "seconds": rounded(summary.get("seconds")),
         "written": summary.get("teacher_tokens"),
         "trained": summary.get("trained_tokens"),
+        "notes": [str(note) for note in summary.get("notes") or ()],
         # The stage report writes the summary, then this page: for a reader it is done.
         "stages": [
             [stage, "done" if stage == "report" and summary else status] for stage, status in records.stages.items()
@@ -142,8 +143,10 @@ def _skill_numbers(records: RunRecords, exercises: Sequence[Exercise]) -> dict[s
 def _skills(records: RunRecords, numbers: Mapping[str, int]) -> list[dict[str, Any]]:
     known = records.graph.skills if records.graph else {}
     texts: dict[str, list[str]] = defaultdict(list)
+    sources: dict[str, dict[str, None]] = defaultdict(dict)
     for book in sorted(records.textbooks, key=lambda b: b.id):
         texts[book.skill].append(book.text)
+        sources[book.skill] |= dict.fromkeys(book.sources)
     scores = {split: _by_topic(records, split) for split in ("eval", "general")}
     rows = []
     for id in numbers:
@@ -153,7 +156,7 @@ def _skills(records: RunRecords, numbers: Mapping[str, int]) -> list[dict[str, A
         rows.append({
             "name": skill.name if skill else id, "text": skill.description if skill else "",
             "level": skill.level if skill else None, "source": skill.source if skill else "",
-            "books": texts[id], "set": split, "n": n,
+            "books": texts[id], "sources": list(sources[id]), "set": split, "n": n,
             "score": [rounded(x, SHARE_DIGITS) for x in (correct / n, *wilson(correct, n))] if n else None,
         })  # fmt: skip
     return rows
@@ -201,8 +204,9 @@ def _losses(observed: Iterable[Observed]) -> dict[str, dict[int, float]]:
 
 def _examples(
     exercises: Sequence[Exercise], skills: Mapping[str, int], losses: Mapping[str, Mapping[int, float]]
-) -> dict[str, list[Any]]:
-    """Columns, one entry per exercise in use. `losses`: [first epoch seen, loss, loss, …], None where not seen."""
+) -> dict[str, Any]:
+    """Columns, one entry per exercise in use. `losses`: [first epoch seen, loss, loss, …], None where not seen;
+    `sources`: by row, of those that have any."""
     number = {e.id: i for i, e in enumerate(exercises)}
     return {
         "id": [e.id for e in exercises],
@@ -215,6 +219,7 @@ def _examples(
         "right": [e.steps_right if e.steps_right is None else int(e.steps_right) for e in exercises],
         "parents": [[number[p] for p in e.parents if p in number] for e in exercises],
         "losses": [_row(losses.get(e.id, {})) for e in exercises],
+        "sources": {str(number[e.id]): list(e.sources) for e in exercises if e.sources},
     }
 
 
@@ -291,14 +296,14 @@ def _spread(rows: Sequence[Rejected], n: int) -> list[Rejected]:
 
 
 def _settings(settings: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Tables of run.toml as [name, value] rows. Of a model's path only its last part: a page is shown to others."""
+    """Tables of run.toml as [name, value] rows. Of a path only its last part: a page is shown to others."""
     flat: dict[str, list[list[str]]] = {"identity": [], "versions": []}
     for table in flat:
         for name, value in dict(settings.get(table, {})).items():
             flat[table].append([name, _base_name(value) if table == "identity" else _shown(value)])
     for name, value in dict(settings.get("config", {})).items():
         if isinstance(value, Mapping):
-            flat[name] = [[key, _shown(v)] for key, v in value.items()]
+            flat[name] = [[key, _base_name(v) if key == "folder" else _shown(v)] for key, v in value.items()]
         else:
             flat.setdefault("run", []).append([name, _shown(value)])
     return [{"table": table, "rows": rows} for table, rows in flat.items() if rows]

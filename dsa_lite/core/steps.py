@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 from itertools import pairwise
+from typing import NamedTuple
 
 from dsa_lite.core.grading import FUNCTIONS
 
@@ -26,8 +27,20 @@ _LONGEST = 200  # characters of one side
 _BITS = 256  # of any value on the way
 
 
-def arithmetic_steps(solution: str) -> tuple[int, int]:
-    """(right, wrong) among the equalities of plain whole-number expressions, `a=b=c` counting as two.
+class Steps(NamedTuple):
+    """How many steps of a solution are right, and how many wrong."""
+
+    right: int
+    wrong: int
+
+    @property
+    def all_right(self) -> bool | None:
+        """None: there was nothing to check."""
+        return self.wrong == 0 if self.right or self.wrong else None
+
+
+def arithmetic_steps(solution: str) -> Steps:
+    """The right and the wrong among the equalities of plain whole-number expressions, `a=b=c` counting as two.
 
     Only what stands alone is judged: no letters, decimals, remainders or unclear ends on either side.
     """
@@ -45,7 +58,7 @@ def arithmetic_steps(solution: str) -> tuple[int, int]:
                 continue
             right += first[0] == second[0]
             wrong += first[0] != second[0]
-    return right, wrong
+    return Steps(right, wrong)
 
 
 _Value = tuple[Fraction, bool]  # and whether something is calculated in it

@@ -19,6 +19,8 @@ __all__ = [
     "MODEL_FILE",
     "Layer",
     "changes",
+    "chosen_layers",
+    "flag_layers",
     "load_config",
     "model_settings",
     "preset",
@@ -139,6 +141,23 @@ def preset(name: str) -> Mapping[str, Any]:
         meant = f"did you mean {close[0]}? " if close else ""
         raise UsageError(f"there is no preset called {name!r}", hint=f"{meant}presets: {', '.join(names)}")
     return read_toml(_presets() / f"{name}.toml")
+
+
+def chosen_layers(name: str | None, file: Path | None) -> list[Layer]:
+    """What was chosen by name: the preset, then the file of settings."""
+    layers: list[Layer] = []
+    if name is not None:
+        layers.append((f"preset {name}", preset(name)))
+    if file is not None:
+        layers.append((str(file), read_toml(file)))
+    return layers
+
+
+def flag_layers(seed: int | None, rounds: int | None, epochs: int | None) -> list[Layer]:
+    """The settings that have a flag of their own, as far as they are given: one layer or none."""
+    tune = {name: value for name, value in (("rounds", rounds), ("epochs", epochs)) if value is not None}
+    flags: dict[str, Any] = ({} if seed is None else {"seed": seed}) | ({"tune": tune} if tune else {})
+    return [("flags", flags)] if flags else []
 
 
 def _presets() -> Path:

@@ -15,11 +15,15 @@ from dsa_lite.errors import ModelError, UsageError
 from dsa_lite.io.config_files import model_settings
 from dsa_lite.io.found_models import Found, Places, Role, find_models, places
 from dsa_lite.io.model_facts import trained_by_mlx_only
+from dsa_lite.io.plugins import student_backends, teacher_backends
 
 _HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 _BUNDLED = {"teacher": "dsa-lite-tiny-teacher", "student": "dsa-lite-tiny-student"}
 _LIST = "; models on this machine: dsa-lite models"
-_TEACHER_HINT = f"--teacher takes the path of a .gguf file, or the URL of an OpenAI-compatible server{_LIST}"
+_TEACHER_HINT = (
+    "--teacher takes the path of a .gguf file, the URL of an OpenAI-compatible server, or PLUGIN:SOURCE for a teacher "
+    f"of an installed plugin{_LIST}"
+)
 _STUDENT_HINT = (
     f"--student takes a model folder (config.json, *.safetensors, tokenizer), or a hub id such as org/name{_LIST}"
 )
@@ -55,7 +59,7 @@ def usual_places() -> Places:
 
 
 def choose_teacher(name: str | None, where: Places | None = None) -> ModelChoice:
-    """None: the bundled one; else a .gguf file, a server's URL, or a name that `dsa-lite models` prints.
+    """None: the bundled one; else a .gguf file, a server's URL, PLUGIN:SOURCE, or a name that `dsa-lite models` prints.
 
     `where`: the places looked in for a name; None: the usual ones.
     """
@@ -67,6 +71,9 @@ def choose_teacher(name: str | None, where: Places | None = None) -> ModelChoice
     if re.match(r"https?://[^/\s]", name, re.IGNORECASE):
         _refuse_secrets(name)
         return ModelChoice("teacher", "openai", name, name, False)
+    plugin, colon, source = name.partition(":")
+    if colon and plugin in teacher_backends():
+        return _of_plugin(plugin, source)
     path = Path(name).expanduser()
     if path.is_dir():
         inside = sorted(path.glob("*.gguf"))
@@ -80,9 +87,21 @@ def choose_teacher(name: str | None, where: Places | None = None) -> ModelChoice
         kept = known[name].path
         return ModelChoice("teacher", "llama_cpp", str(kept), name, False, model_settings(kept))
     message = f"the teacher {name!r} is neither a .gguf file, nor a URL, nor a model on this machine"
+    if colon and source and re.fullmatch(r"[a-z]\w+", plugin):
+        message += f", and no plugin called {plugin} is installed ({', '.join(teacher_backends())} are)"
     if path.suffix.lower() == ".gguf":
         message = f"there is no teacher file {name}"
     raise UsageError(message, hint=_meant(name, known) + _TEACHER_HINT)
+
+
+def _of_plugin(plugin: str, source: str) -> ModelChoice:
+    """A teacher of the backend called `plugin`; a source that is there is named in full, for runs that go on."""
+    _refuse_secrets(source)
+    path = Path(source).expanduser()
+    if not source or not path.exists():
+        return ModelChoice("teacher", plugin, source, f"{plugin}:{source}", False)
+    path = path.resolve()
+    return ModelChoice("teacher", plugin, str(path), f"{plugin}:{path.name}", False, model_settings(path))
 
 
 def choose_student(name: str | None, backend: str, where: Places | None = None) -> ModelChoice:
@@ -126,7 +145,14 @@ def _student(backend: str, source: str, folder: Path, label: str, bundled: bool 
 
 
 def _kind(backend: str) -> str:
-    return "torch" if backend == "auto" else backend
+    if backend == "auto":
+        return "torch"
+    known = student_backends()
+    if backend not in known:
+        raise UsageError(
+            f"there is no student backend called {backend!r}", hint=f"--backend takes {', '.join(['auto', *known])}"
+        )
+    return backend
 
 
 def _known(role: Role, where: Places | None) -> dict[str, Found]:

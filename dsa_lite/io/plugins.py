@@ -14,6 +14,7 @@ if TYPE_CHECKING:  # the student's contract brings numpy
 
 _TEACHERS, _STUDENTS = "dsa_lite.teachers", "dsa_lite.students"
 _EXPORTERS, _ANSWERERS = "dsa_lite.exporters", "dsa_lite.answerers"
+_PROCESSES = "dsa_lite.processes"
 
 
 def teacher_backends() -> list[str]:
@@ -32,6 +33,14 @@ def open_teacher(kind: str, source: str, options: TeacherOptions) -> Teacher:
 def open_student(backend: str, source: str, options: StudentOptions) -> Student:
     """Open `source` with the student backend called `backend`."""
     return cast("Student", _loaded(_STUDENTS, "student", backend)(source, options))
+
+
+def join_processes(backend: str) -> bool:
+    """Meet the other processes of this launch: students of `backend` compute in all of them.
+
+    True in the first process, which goes on; the others come back with False when the first has ended.
+    """
+    return bool(_loaded(_PROCESSES, "many-process", backend)())
 
 
 def exporter(kind: str) -> Callable[..., list[str]]:

@@ -34,24 +34,27 @@ from dsa_lite.records import (
 
 R = TypeVar("R", bound=Record)
 RUN, LOCK, MANIFEST, EVENTS, REPORT = "run.toml", "run.lock", "manifest.json", "events.jsonl", "report.html"
-GRAPH, PREREQUISITES = "graph.json", "prerequisites.jsonl"
+GRAPH, PREREQUISITES, TEACHER = "graph.json", "prerequisites.jsonl", "teacher.json"
 TEXTBOOKS, EXERCISES, REJECTED = "textbooks.jsonl", "exercises.jsonl", "rejected.jsonl"
-REHEARSAL, VOTES = "rehearsal.jsonl", "votes.jsonl"
+REHEARSAL, VOTES, SET_ASIDE = "rehearsal.jsonl", "votes.jsonl", "held_out.jsonl"
 ROUNDS, DYNAMICS, CHECKPOINTS = "rounds", "training_dynamics", "checkpoints"
-ADAPTER, EVALUATION, EXPORT = "adapter", "evaluation", "export"
+ADAPTER, EVALUATION, EXPORT, STATIC = "adapter", "evaluation", "export", "static"
 
-#: What each stage leaves behind besides its checkpoints and its lines in shared files; exports hold tune's student.
+#: Exports of a student that is trained anew: moved there, numbered, never deleted with what was trained.
+EARLIER_EXPORT = "earlier-export-"
+
+#: What each stage leaves behind besides its checkpoints and its lines in shared files.
 OUTPUTS: Mapping[str, tuple[str, ...]] = {
     "graph": (PREREQUISITES, GRAPH),
     "textbooks": (TEXTBOOKS,),
-    "exercises": (EXERCISES, VOTES),
+    "exercises": (EXERCISES, VOTES, SET_ASIDE),
     "rehearsal": (REHEARSAL,),
     "pretrain": (),
-    "tune": (ROUNDS, DYNAMICS, ADAPTER, EXPORT),
+    "tune": (ROUNDS, DYNAMICS, ADAPTER),
     "evaluate": (EVALUATION,),
     "report": (REPORT,),
 }
-_KNOWN = frozenset((RUN, MANIFEST, EVENTS, REJECTED, CHECKPOINTS)).union(*OUTPUTS.values())
+_KNOWN = frozenset((RUN, MANIFEST, EVENTS, REJECTED, CHECKPOINTS, TEACHER, STATIC)).union(*OUTPUTS.values())
 
 
 class RunDir:
@@ -63,6 +66,7 @@ class RunDir:
         self._lock = lock
         self._logs: dict[str, Log[Any]] = {}
         self._ledger = Ledger(path / MANIFEST)
+        self._teacher_layout = read_json(path / TEACHER) or {}
         self.events_log = Events(path / EVENTS, warn)
 
     @classmethod
@@ -72,20 +76,26 @@ class RunDir:
         identity: Mapping[str, str],
         resolved: Mapping[str, Any],
         *,
+        within: Mapping[str, Any] | None = None,
         fresh: bool = False,
         warn: Warn = silent,
     ) -> RunDir:
-        """Create the folder or go on with it. A run of another identity raises RunFolderError, unless `fresh`."""
+        """Create the folder or go on with it. A run of another identity raises RunFolderError, unless `fresh`.
+
+        `within`: a time budget and the settings of `resolved` that were chosen for it.
+        """
         _refuse_foreign(folder)
         lock = Lock(folder / LOCK, folder)
         try:
             if fresh:
+                _keep_export(folder, warn)
                 _empty(folder)
             elif (folder / RUN).exists():
-                _compare(folder, identity)
+                require_same(folder, identity)
             run = cls(folder, lock, warn)
             versions = {"dsa-lite": __version__, "python": platform.python_version(), "system": platform.platform()}
-            write_atomic(folder / RUN, to_toml({"identity": identity, "versions": versions, "config": resolved}))
+            tables = {"identity": identity, "versions": versions, "config": resolved}
+            write_atomic(folder / RUN, to_toml(tables | ({"within": within} if within else {})))
         except BaseException:
             lock.release()
             raise
@@ -171,6 +181,13 @@ class RunDir:
         text = "".join(item.model_dump_json() + "\n" for item in items)
         write_atomic(self.path / EVALUATION / f"items-{split}.jsonl", text)
 
+    def set_aside(self) -> Log[HeldOutItem]:
+        """Test questions the run made itself, where its skill brings none."""
+        return self._log(SET_ASIDE, HeldOutItem)
+
+    def write_set_aside(self, items: Iterable[HeldOutItem]) -> None:
+        write_atomic(self.path / SET_ASIDE, "".join(item.model_dump_json() + "\n" for item in items))
+
     def sync(self) -> None:
         """Wait until every line appended so far is on the disk itself."""
         for log in self._logs.values():
@@ -184,6 +201,22 @@ class RunDir:
     def exports(self) -> Path:
         """Where `dsa-lite export` writes unless it is told another place."""
         return self.path / EXPORT
+
+    @property
+    def static(self) -> Path:
+        """The run folder of its static arm."""
+        return self.path / STATIC
+
+    def teacher_slots(self) -> int:
+        """For how many sequences the run's teacher had room; 0 where it has not said."""
+        slots = self._teacher_layout.get("slots")
+        return slots if isinstance(slots, int) and slots > 0 else 0
+
+    def keep_teacher_layout(self, layout: Mapping[str, int | str]) -> None:
+        """How the teacher runs; written when that changes."""
+        if layout and dict(layout) != self._teacher_layout:
+            self._teacher_layout = dict(layout)
+            write_json(self.path / TEACHER, self._teacher_layout)
 
     def write_graph(self, graph: Mapping[str, Any]) -> None:
         write_json(self.path / GRAPH, graph)
@@ -231,11 +264,41 @@ class RunDir:
         """Working time of all stages and attempts, s."""
         return self._ledger.seconds()
 
+    def take_over(self, other: RunDir, stages: Sequence[str]) -> None:
+        """Another run's finished writing stages as one's own, without the time they took and without what later
+        rounds added."""
+        for stage in stages:
+            entry = other.stage(stage)
+            if entry is None or entry.status != "done":
+                raise RunFolderError(f"{other.path} has not finished its stage {stage}", hint="go on with that run")
+            if self.begin(stage, entry.input_hash) == "reused":
+                continue
+            with writing(self.path):
+                for name in OUTPUTS[stage]:
+                    if (source := other.path / name).exists():
+                        write_atomic(self.path / name, source.read_text(encoding="utf-8"))
+            self._take_rejected(other, stage)
+            if stage == "exercises":
+                self._only_first_round()
+            self.finish(stage)
+
+    def _take_rejected(self, other: RunDir, stage: str) -> None:
+        self.rejected().keep(lambda line: _field(line, "stage") != stage)
+        for line in other.rejected().read():
+            if line.stage == stage:
+                self.rejected().append(line)
+
+    def _only_first_round(self) -> None:
+        for log in (self.exercises(), self.votes()):
+            log.keep(lambda line: _field(line, "round") in (0, None))
+
     def _clear(self, stages: Sequence[str]) -> None:
         """Remove what these stages wrote; files they share with others keep the others' lines."""
         for log in self._logs.values():
             log.close()
         self._logs.clear()
+        if "tune" in stages:
+            _keep_export(self.path, self.warn)
         with writing(self.path):
             for stage in stages:
                 for name in OUTPUTS[stage]:
@@ -243,8 +306,7 @@ class RunDir:
                 checkpoints.drop(self.path / CHECKPOINTS, stage)
         self.rejected().keep(lambda line: _field(line, "stage") not in stages)
         if "tune" in stages:
-            self.exercises().keep(lambda line: _field(line, "round") in (0, None))
-            self.votes().keep(lambda line: _field(line, "round") in (0, None))
+            self._only_first_round()
 
     def save_checkpoint(self, stage: str, write: Callable[[Path], None], meta: Mapping[str, Any]) -> None:
         """`write` fills an empty folder; it takes the place of the stage's last checkpoint once it is whole on disk."""
@@ -259,9 +321,9 @@ class RunDir:
 
 
 def digest(records: Iterable[Record]) -> str:
-    """SHA-256 over the records, whatever their order."""
+    """SHA-256 over the records, whatever their order; fields at their default do not count."""
     total = hashlib.sha256()
-    for line in sorted(record.model_dump_json() for record in records):
+    for line in sorted(record.model_dump_json(exclude_defaults=True) for record in records):
         total.update(line.encode("utf-8", "replace") + b"\n")
     return total.hexdigest()
 
@@ -270,7 +332,8 @@ def _refuse_foreign(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} is a file", hint="choose another --out")
     if folder.is_dir() and not (folder / RUN).exists():
-        names = sorted(p.name for p in folder.iterdir() if p.name not in (LOCK, f".{RUN}.tmp"))
+        own = (LOCK, f".{RUN}.tmp")
+        names = sorted(p.name for p in folder.iterdir() if not p.name.startswith((*own, EARLIER_EXPORT)))
         if names:
             shown = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
             raise UsageError(
@@ -278,7 +341,8 @@ def _refuse_foreign(folder: Path) -> None:
             )
 
 
-def _compare(folder: Path, identity: Mapping[str, str]) -> None:
+def require_same(folder: Path, identity: Mapping[str, str]) -> None:
+    """Raises RunFolderError naming what sets the run there apart from the one asked for."""
     was = read_toml(folder / RUN).get("identity")
     if not isinstance(was, dict):
         raise ConfigError(f"{folder / RUN} has no table [identity]", hint="start over with --fresh")
@@ -294,11 +358,25 @@ def _empty(folder: Path) -> None:
         remove(folder / RUN)  # last: without it the rest would be a foreign folder
 
 
+def _keep_export(folder: Path, warn: Warn) -> None:
+    """Move the exports of a student that is about to go out of the way, and say where to."""
+    if not (folder / EXPORT).is_dir():
+        return
+    number = 1
+    while (kept := folder / f"{EARLIER_EXPORT}{number}").exists():
+        number += 1
+    with writing(kept):
+        (folder / EXPORT).rename(kept)
+    warn(f"the exports of the student trained before were moved to {kept}")
+
+
 def delete(folder: Path) -> list[str]:
     """Delete a run; the folder goes too, unless others put something there: their names. RunFolderError: in use."""
     with writing(folder):
         lock = Lock(folder / LOCK, folder)
         try:
+            for kept in (folder / EXPORT, *folder.glob(f"{EARLIER_EXPORT}[0-9]*")):
+                remove(kept)
             _empty(folder)
         finally:
             lock.release()

@@ -23,7 +23,8 @@ _CHECKER = """
 """
 _DATA = """
 # Questions that are never trained on show what was learned, before and after. One JSON object per line
-# with id, problem, answer and topic; take the "# " away where you have such files in this folder.
+# with id, problem, answer and topic; take the "# " away where you have such files in this folder. Without
+# any, a share of the teacher's exercises is set aside, each kept only where new solutions confirm it.
 #
 # [held_out]
 # eval = "eval.jsonl"          # is the skill learned?

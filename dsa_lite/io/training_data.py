@@ -1,11 +1,11 @@
-"""A run's examples as a data set that `datasets`, TRL and mlx-lm take as it is: chats as JSON lines."""
+"""A run's examples as a data set that `datasets`, TRL, mlx-lm and LLaMA-Factory take as it is: chats as JSON lines."""
 
 from __future__ import annotations
 
 import hashlib
 import importlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -36,12 +36,28 @@ def training_data(run: RunDir) -> Files:
     return {name: rows for name, rows in files.items() if rows}
 
 
-def write_training_data(files: Files, folder: Path) -> list[str]:
-    """Fill `folder`; returns notes. Raises OSError."""
-    for name, rows in files.items():
-        text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-        (folder / name).write_bytes(text.encode("utf-8", "replace"))
+def write_training_data(files: Files, folder: Path, name: str) -> list[str]:
+    """Fill `folder`; returns notes. `name`: of the skill, which LLaMA-Factory asks for. Raises OSError."""
+    for file, rows in files.items():
+        (folder / file).write_bytes("".join(_line(row) for row in rows).encode())
+    (folder / "dataset_info.json").write_text(json.dumps(_llama_factory(files, name), indent=2) + "\n", "utf-8")
     return _write_parquet(files, folder)
+
+
+def _line(row: Mapping[str, Any]) -> str:
+    """One JSON line; half a surrogate pair, which no file format holds, becomes a question mark."""
+    return json.dumps(row, ensure_ascii=False).encode("utf-8", "replace").decode() + "\n"
+
+
+def _llama_factory(files: Files, name: str) -> dict[str, Any]:
+    """What LLaMA-Factory must be told of a folder given as `dataset_dir`."""
+    tags = {"role_tag": "role", "content_tag": "content", "user_tag": "user", "assistant_tag": "assistant"}
+    named = {"train.jsonl": name, "valid.jsonl": f"{name}_valid"}
+    return {
+        named[file]: {"file_name": file, "formatting": "sharegpt", "columns": {"messages": "messages"}, "tags": tags}
+        for file in files
+        if file in named
+    }
 
 
 def _file(exercise: Exercise, decision: Decision | None) -> str:
@@ -67,12 +83,13 @@ def _row(exercise: Exercise, decision: Decision | None) -> dict[str, Any]:
     }
 
 
-def _write_parquet(files: Mapping[str, Sequence[Mapping[str, Any]]], folder: Path) -> list[str]:
-    """The same as parquet/*.parquet, where pyarrow is installed."""
+def _write_parquet(files: Files, folder: Path) -> list[str]:
+    """The same rows as parquet/*.parquet, where pyarrow is installed."""
     if find_spec("pyarrow") is None:
-        return ["no Parquet files: pyarrow is not installed (pip install pyarrow)"]
+        return ["no Parquet files: pyarrow is not installed (pip install 'dsa-lite[dataset]')"]
     arrow, parquet = importlib.import_module("pyarrow"), importlib.import_module("pyarrow.parquet")
     (folder / "parquet").mkdir()
-    for name, rows in files.items():
-        parquet.write_table(arrow.Table.from_pylist(list(rows)), folder / "parquet" / f"{Path(name).stem}.parquet")
+    for file, rows in files.items():
+        table = arrow.Table.from_pylist([json.loads(_line(row)) for row in rows])
+        parquet.write_table(table, folder / "parquet" / f"{Path(file).stem}.parquet")
     return []

@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from dsa_lite.config import Config
+from dsa_lite.core.passages import Library
 from dsa_lite.core.prompts import Prompts, seed_of
 from dsa_lite.events import Emit, Note, StageProgress
+from dsa_lite.io.documents import Documents
 from dsa_lite.io.models import ModelChoice
 from dsa_lite.io.plugins import open_student, open_teacher
 from dsa_lite.io.rundir import RunDir
-from dsa_lite.records import SkillPack
+from dsa_lite.records import Skill, SkillPack
 from dsa_lite.student import Student, StudentOptions
-from dsa_lite.teacher import Teacher, TeacherOptions
+from dsa_lite.teacher import Reports, Teacher, TeacherOptions
 
 
 @dataclass(frozen=True)
 class Job:
-    """One run, resolved: everything that decides its result stands here."""
+    """One run, resolved: everything that decides its result stands here.
+
+    `within`: the time budget the settings were fitted to, {"seconds", "settings"}; empty where there was none.
+    """
 
     skill: SkillPack
     teacher: ModelChoice
@@ -29,6 +36,8 @@ class Job:
     config: Config
     out: Path
     notes: tuple[str, ...] = ()
+    documents: Documents | None = None
+    within: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -49,13 +58,30 @@ class Context:
     def prompts(self) -> Prompts:
         return Prompts(self.job.skill, self.config.teacher, self.config.seed)
 
+    @cached_property
+    def library(self) -> Library:
+        """The user's documents; without any, nothing suits any skill."""
+        documents = self.job.documents
+        return Library(documents.passages if documents else (), self.config.docs.chars_per_request)
+
+    def sources(self, skills: Sequence[Skill], number: int) -> tuple[str, ...]:
+        """Names of the passages that the `number`-th item on these skills is written from."""
+        return tuple(p.source for p in self.library.choose(skills, number))
+
+    @property
+    def document_inputs(self) -> dict[str, object]:
+        """What of the documents decides a stage's outcome; nothing where there are none."""
+        documents = self.job.documents
+        return {"documents": [documents.fingerprint, self.config.docs.chars_per_request]} if documents else {}
+
     @property
     def teacher(self) -> Teacher:
         if self._teacher is None:
             s = self.config.teacher
             options = TeacherOptions(
-                context_tokens=s.context_tokens, in_flight=s.in_flight, threads=s.threads, gpu_layers=s.gpu_layers
-            )
+                context_tokens=s.context_tokens, in_flight=s.in_flight, threads=s.threads, gpu_layers=s.gpu_layers,
+                slots=self.folder.teacher_slots(),
+            )  # fmt: skip
             self._teacher = open_teacher(self.job.teacher.kind, self.job.teacher.source, options)
         return self._teacher
 
@@ -68,6 +94,7 @@ class Context:
                 weight_decay=s.weight_decay, max_grad_norm=s.max_grad_norm,
                 seed=seed_of(self.config.seed, "adapter") % 2**31, device=s.device, precision=s.precision,
                 threads=s.threads, micro_batch_tokens=s.micro_batch_tokens,
+                gradient_checkpointing=s.gradient_checkpointing, quantize=s.quantize,
             )  # fmt: skip
             self._student = open_student(self.job.student.kind, self.job.student.source, options)
         return self._student
@@ -79,8 +106,17 @@ class Context:
     def note(self, stage: str, text: str, *, warning: bool = False) -> None:
         self.emit(Note(stage, text, "warning" if warning else "info"))
 
-    def progress(self, stage: str, done: int, total: int, tokens: int = 0, label: str = "", **figures: Any) -> None:
-        self.emit(StageProgress(stage, done, total, tokens, figures, label))
+    def progress(
+        self, stage: str, done: int, total: int, tokens: int = 0, label: str = "", in_flight: int = 0, **figures: Any
+    ) -> None:
+        self.emit(StageProgress(stage, done, total, tokens, figures, label, in_flight))
+
+    def look_at_teacher(self) -> int:
+        """Requests the teacher works on at a time. What it chose goes to the run folder, for those who go on there."""
+        if not isinstance(self._teacher, Reports):
+            return 0
+        self.folder.keep_teacher_layout(self._teacher.layout)
+        return self._teacher.in_flight
 
     def rest_teacher(self) -> None:
         """Give the teacher's memory back; it is opened again when needed."""

@@ -77,7 +77,7 @@ def export(
             files = training_data(run)
             card = dataset_card(identity_of(run).skill, {name: len(rows) for name, rows in files.items()})
             with writing(out):
-                result.notes = write_training_data(files, folder)
+                result.notes = write_training_data(files, folder, identity_of(run).skill)
                 _write(folder / "README.md", card)
         else:
             _export_model(run, kind, folder, quantize, items, result, say)

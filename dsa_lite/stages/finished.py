@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -94,6 +94,17 @@ def replies(student: Student, problems: Sequence[str], max_tokens: int, *, adapt
         )
     written = student.generate(prompts, max(1, min(max_tokens, room)), adapter=adapter)
     return [student.tokenizer.decode(reply) for reply in written]
+
+
+@contextmanager
+def asking(run: RunDir, max_tokens: int | None = None) -> Iterator[Callable[[str, bool], str]]:
+    """A function (question, with the adapter or without) -> greedy answer, of a student that stays open meanwhile.
+
+    `max_tokens`: the longest answer; None: evaluate.max_tokens of the run.
+    """
+    longest = max_tokens or config_of(run).evaluate.max_tokens
+    with open_finished(run) as student:
+        yield lambda question, adapter: replies(student, [question], longest, adapter=adapter)[0]
 
 
 def probes(run: RunDir, count: int) -> tuple[list[str], str]:

@@ -32,7 +32,7 @@ def look(context: Context, round: int, examples: Sequence[Exercise]) -> list[Dec
     scores, centre, scale = within_groups(losses, groups)
     compared = summarise(scores, window=settings.window_epochs, burn_in=settings.burn_in) if per_skill else raw
     baseline = None
-    probes, probe_losses = _probe(context, round, examples)
+    probes, probe_losses = probe(context, round, examples)
     if probes:
         if per_skill:
             index = np.array([names.index(p.skill) for p in probes])
@@ -45,7 +45,7 @@ def look(context: Context, round: int, examples: Sequence[Exercise]) -> list[Dec
     return decide(ids, [skill_of[i] for i in ids], regions, raw.mean, raw.deviation, compared.mean, settings)
 
 
-def _probe(
+def probe(
     context: Context, round: int, examples: Sequence[Exercise]
 ) -> tuple[list[Exercise], NDArray[np.float64]]:  # fmt: skip
     """Tune a throw-away copy of the adapter on wrong examples alone; their losses (N, epochs) in nats per token."""

@@ -59,7 +59,7 @@ def run(context: Context) -> str:
         if len(kept) == goal or known.issuperset(ids):
             continue
         # Drawn anew after an interruption: the same seeds give the same chats.
-        for chat in _write(context, ids):
+        for chat in write(context, ids):
             if chat.id in known or len(kept) == goal:
                 continue
             if reason := _refusal(chat, index, guard):
@@ -85,7 +85,7 @@ def _refusal(chat: Rehearsed, index: OverlapIndex, guard: HeldOutGuard) -> str:
     return "duplicate" if index.find(chat.prompt) else ""
 
 
-def _write(context: Context, ids: Sequence[str]) -> Iterator[Rehearsed]:
+def write(context: Context, ids: Sequence[str]) -> Iterator[Rehearsed]:
     """One chat per id, by the base alone; a side that did not come to its end is empty."""
     settings, student = context.config.rehearsal, context.student
     before, border = user_turn(student.tokenizer)

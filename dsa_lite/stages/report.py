@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +24,7 @@ from dsa_lite.records import (
     Textbook,
     Vote,
 )
-from dsa_lite.stages import evaluate, textbooks
+from dsa_lite.stages import evaluate, setting_aside, textbooks
 from dsa_lite.stages import exercises as exercise_stage
 from dsa_lite.stages import graph as graph_stage
 from dsa_lite.stages.context import Context
@@ -99,6 +99,18 @@ def telling(run: RunDir, region: str, n: int) -> list[tuple[Exercise, Decision]]
     return [(exercises[d.example], d) for d in members[:n]]
 
 
+def map_rows(run: RunDir, pairs: Iterable[tuple[Exercise, Decision]] | None = None) -> list[dict[str, Any]]:
+    """The data map as data: what was last decided about each exercise, and the exercise; sorted by id unless given."""
+    if pairs is None:
+        exercises = {e.id: e for e in run.exercises().read()}
+        pairs = [(exercises[d.example], d) for d in last_decisions(run) if d.example in exercises]
+    return [
+        {**d.model_dump(), "problem": e.problem, "solution": e.solution, "answer": e.answer, "origin": e.origin,
+         "steps_right": e.steps_right, "sources": list(e.sources)}
+        for e, d in pairs
+    ]  # fmt: skip
+
+
 def summarise(context: Context) -> dict[str, Any]:
     """Everything evaluation/summary.json holds. Only `seconds` differs between two runs of the same seed."""
     job, folder = context.job, context.folder
@@ -108,6 +120,7 @@ def summarise(context: Context) -> dict[str, Any]:
     counts = Counter(d.region for d in last_decisions(folder))
     rejected = folder.rejected().read()
     last = context.config.tune.rounds
+    made = setting_aside.facts(context)
     return {
         "skill": job.skill.name, "title": job.skill.title, "seed": job.config.seed,
         "teacher": job.teacher.label, "student": job.student.label, "backend": job.student.kind,
@@ -119,6 +132,7 @@ def summarise(context: Context) -> dict[str, Any]:
         "mcnemar_p": p_values["eval"], "mcnemar": p_values, "topics": _topics(context),
         "regions": {region: counts[region] for region in REGIONS if region != "unclassified" or counts[region]},
         "rejected": dict(sorted(Counter(r.reason for r in rejected).items())), "rounds": rounds,
+        "held_out": made, "notes": [setting_aside.in_words(made)] if made and made["kept"] else [],
         "adapter": str(folder.adapter), "out": str(folder.path),
     }  # fmt: skip
 

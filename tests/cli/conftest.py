@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -12,9 +12,16 @@ from click.testing import CliRunner
 
 import dsa_lite.stages
 from dsa_lite.config import Config
+from dsa_lite.core.estimates import Counts, Kind, Measured
+from dsa_lite.core.fitting import with_budget
 from dsa_lite.events import Note, StageFinished, StageProgress, StageStarted
+from dsa_lite.io.config_files import load_config
+from dsa_lite.io.models import ModelChoice
 from dsa_lite.io.rundir import RunDir
 from dsa_lite.records import Decision, Exercise, HeldOutItem, SkillPack, Topic
+from dsa_lite.stages import planning
+from dsa_lite.stages.context import Job
+from dsa_lite.stages.planning import Survey
 
 EVIL = "[bold red]3 + 4[/] \x1b[31m\x1b]0;title\x07 [link=x]y"
 
@@ -100,18 +107,13 @@ class FakePipeline(ModuleType):
         pack = SkillPack(
             name="calculus", title="Calculus", topics=(Topic(name="Power rule"),), held_out={"eval": (item,)}
         )
-        teacher, student = (
-            SimpleNamespace(
-                role=role, kind=kind, source=f"/m/{role}", label=f"tiny-{role}", bundled=True, settings=settings
-            )
-            for role, kind, settings in (
-                ("teacher", "llama_cpp", {}),
-                ("student", "torch", {"student": {"lora_rank": 32}}),
-            )
-        )
-        config = Config.model_validate({"student": {"lora_rank": 32}, **dict(asked["layers"]).get("flags", {})})
+        own = {"student": {"lora_rank": 32}}
+        teacher = ModelChoice("teacher", "llama_cpp", "/m/teacher", "tiny-teacher", True)
+        student = ModelChoice("student", "torch", "/m/student", "tiny-student", True, own)
+        within = asked["within"] or {}
+        config = load_config([("own", own), *with_budget(asked["layers"], within)])
         out = asked["out"] or self.folder / "runs" / "calculus-1"
-        return SimpleNamespace(skill=pack, teacher=teacher, student=student, config=config, out=out, notes=("a note",))
+        return Job(pack, teacher, student, config, out, ("a note",), within=within)
 
     def run(self, job: Any, emit: Any, *, fresh: bool = False) -> dict[str, Any]:
         self.asked["fresh"] = fresh
@@ -125,8 +127,16 @@ class FakePipeline(ModuleType):
             emit(StageFinished(stage, "done" if unit else "reused", 12.3, "40 skills"))
         return write_run(job.out)
 
-    def plan(self, job: Any) -> list[dict[str, str]]:
-        return [{"stage": "graph", "status": "to do", "work": "25 topics"}]
+    def survey(self, job: Job, say: Any, *, fresh: bool = False) -> Survey:
+        """As on a machine that writes an exercise in 2 s and trains a token in 1 ms; the textbooks are done."""
+        say("measuring")
+        self.asked["surveyed"] = fresh
+        measured = Measured({"exercise": Kind(2.0, 50, 1.0)}, tune_token=1e-3, exercise_tokens=100)
+        return Survey(
+            job, Counts(skills=25, composable=20, imported=0, held_out=100), measured,
+            {"graph": "done", "textbooks": "done"}, {"graph": 1.0, "textbooks": 75.0}, seconds=6.2,
+            basis=("30 replies of the teacher",), teacher_memory=10**9, device="cpu",
+        )  # fmt: skip
 
 
 @pytest.fixture
@@ -134,6 +144,7 @@ def pipeline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakePipeline:
     fake = FakePipeline(tmp_path)
     monkeypatch.setitem(sys.modules, "dsa_lite.stages.pipeline", fake)
     monkeypatch.setattr(dsa_lite.stages, "pipeline", fake, raising=False)
+    monkeypatch.setattr(planning, "survey", fake.survey)
     for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_HUB_DISABLE_TELEMETRY", "DO_NOT_TRACK"):
         monkeypatch.setenv(name, "1")
     monkeypatch.setenv("TOKENIZERS_PARALLELISM", "false")

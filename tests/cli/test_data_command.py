@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from click.testing import CliRunner
 
-from dsa_lite.cli import cli
+from dsa_lite.cli import cli, data
 from dsa_lite.config import Config
+from dsa_lite.io.imports import layouts
 from dsa_lite.io.rundir import RunDir
 from dsa_lite.records import Decision, Exercise, Rehearsed, Rejected, Textbook
 from dsa_lite.stages.inspecting import REMOVED
@@ -146,6 +147,41 @@ def test_a_data_file_is_read_as_a_skill_reads_it(tmp_path: Path, student: Path, 
     assert [s["text"] for s in found["shown"][0]["spans"]] == ["<|user|>3+3?<|end|><|assistant|>", "Answer: 6<|end|>"]
     file.write_text("question,answer\n" + "0" * 200 + "?,0\n", encoding="utf-8")
     assert "none of 1 example" in inspect(terminal, file, "--student", student, code=1)
+
+
+def test_a_data_file_with_names_of_its_own(tmp_path: Path, student: Path, terminal: CliRunner) -> None:
+    file = tmp_path / "own.csv"
+    file.write_text("Frage,Antwort = gut,Rest\n2+2?,4,x\n3+3?,6,y\n", encoding="utf-8")
+    named = ("--columns", "problem=Frage", "--columns", "answer=Antwort = gut")
+    found = json.loads(inspect(terminal, file, "--student", student, *named, "--json", "--index", "1"))
+    assert [s["text"] for s in found["shown"][0]["spans"]] == ["<|user|>3+3?<|end|><|assistant|>", "Answer: 6<|end|>"]
+    assert "no column for problem and answer" in (error := inspect(terminal, file, "--student", student, code=2))
+    assert "--columns problem=COLUMN" in error
+    assert "did you mean 'Frage'" in inspect(
+        terminal, file, "--student", student, "--columns", "problem=Fragen", code=2
+    )
+    for wrong, said in (("Frage", "write PART=COLUMN"), ("question=Frage", "one of problem, answer")):
+        assert said in inspect(terminal, file, "--columns", wrong, code=2)
+    assert "answer is given twice" in inspect(terminal, file, "--columns", "answer=a", "--columns", "answer=b", code=2)
+
+
+def test_a_data_file_in_a_layout_that_is_named(tmp_path: Path, student: Path, terminal: CliRunner) -> None:
+    file = tmp_path / "own.jsonl"
+    row = {"question": "2+2?", "answer": "2+2=4\n#### 4", "prompt": "3+3?", "completion": "6"}
+    file.write_text(json.dumps(row), encoding="utf-8")
+    shown = {}
+    for layout in ("gsm8k", "prompt_completion"):
+        found = json.loads(inspect(terminal, file, "--student", student, "--layout", layout, "--json", "--index", "0"))
+        shown[layout] = [s["text"] for s in found["shown"][0]["spans"]]
+    assert shown["gsm8k"] == ["<|user|>2+2?<|end|><|assistant|>", "2+2=4\nAnswer: 4<|end|>"]
+    assert shown["prompt_completion"][0] == "<|user|>3+3?<|end|><|assistant|>"
+    assert "'sonnet' is not one of" in inspect(terminal, file, "--layout", "sonnet", code=2)
+    run = write_run(tmp_path / "r", student)
+    assert "describe a data file" in inspect(terminal, run, "--layout", "gsm8k", code=2)
+
+
+def test_layouts_and_parts_are_those_that_are_read() -> None:
+    assert (get_args(layouts.Layout), get_args(layouts.Part)) == (data.LAYOUTS, data.PARTS)
 
 
 def test_faults_of_a_data_file_are_all_named(tmp_path: Path, student: Path, terminal: CliRunner) -> None:

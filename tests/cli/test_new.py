@@ -116,3 +116,26 @@ def test_the_teacher_may_be_a_name_and_the_environment_sets_what_run_would_have(
     assert terminal.invoke(cli, ["new", "SQL", "--teacher", "big.gguf", "--seed", "8", "-o", "other"]).exit_code == 0
     assert teacher.requests[1].seed != seed
     assert "dsa-lite models" in " ".join(terminal.invoke(cli, ["new", "--help"]).stdout.split())
+
+
+def test_documents_give_the_outline_and_stay_in_the_next_line(
+    terminal: CliRunner, monkeypatch: pytest.MonkeyPatch, here: Path
+) -> None:
+    docs = here / "the docs"
+    docs.mkdir()
+    (docs / "guide.md").write_text("# Frames\nRows a function sees.\n# Ranking\nGaps.\n", encoding="utf-8")
+    (docs / f"{EVIL}.txt").write_bytes(b"\0")
+    teacher = scripted(monkeypatch, "Rows", "Ranks", "Frames")
+    words = ["new", "SQL", "--teacher", "http://localhost:1/v1", "--docs", "the docs"]
+    result = terminal.invoke(cli, words)
+    assert result.exit_code == 0, result.output
+    assert teacher.requests[0].messages[-1].content.endswith("documents:\n> Frames\n> Ranking")
+    assert "dsa-lite run ./sql --docs 'the docs'" in result.stdout
+    assert "is no text: it holds zero bytes" in result.stderr
+    assert "\x1b" not in result.output
+    refused = terminal.invoke(cli, ["new", "Other", "--empty", "--docs", "the docs"])
+    assert refused.exit_code == 2
+    assert "leave --docs out" in refused.stderr
+    missing = terminal.invoke(cli, [*words[:2], "-o", "x", *words[2:-1], "nowhere"])
+    assert missing.exit_code == 2
+    assert "documents: nowhere does not exist" in missing.stderr

@@ -34,6 +34,8 @@ def test_speed_and_time_left() -> None:
         pace.update(StageProgress("exercises", done, 101, tokens=50 + 100 * (done - 1)))
     assert pace.count_words() == "21/101 exercises"
     assert pace.speed_words() == "1,000 tokens/s"
+    pace.update(StageProgress("exercises", 21, 101, tokens=2050, in_flight=16))
+    assert pace.speed_words() == "1,000 tokens/s, 16 in flight"
     assert pace.seconds_left == pytest.approx(8)
 
 

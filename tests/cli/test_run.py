@@ -15,6 +15,7 @@ from click.testing import CliRunner
 
 from dsa_lite.cli import cli
 from dsa_lite.cli.run import resume_line
+from dsa_lite.cli.within import seconds_of
 from dsa_lite.errors import ConfigError, Interrupted, RunFolderError, TeacherError, UsageError
 
 
@@ -72,6 +73,13 @@ def test_quiet_keeps_only_the_result(pipeline: Any, terminal: CliRunner) -> None
     assert pipeline.asked["fresh"] is True
 
 
+def test_documents_are_a_setting_and_stay_in_the_line_that_goes_on(pipeline: Any, terminal: CliRunner) -> None:
+    result = terminal.invoke(cli, ["run", "calculus", "--docs", "my docs"])
+    assert result.exit_code == 0, result.output
+    assert ("--docs", {"docs": {"folder": "my docs"}}) in pipeline.asked["layers"]
+    assert resume_line("calculus", Path("o"), {"docs": Path("my docs")}).endswith("--out o --docs 'my docs'")
+
+
 def test_settings_from_file_and_flags_arrive_as_layers(pipeline: Any, terminal: CliRunner, tmp_path: Path) -> None:
     file = tmp_path / "my.toml"
     file.write_text("[tune]\nepochs = 4\n", encoding="utf-8")
@@ -90,15 +98,92 @@ def test_options_come_from_the_environment_too(pipeline: Any, terminal: CliRunne
     assert pipeline.asked["layers"] == [("flags", {"seed": 5})]
 
 
-def test_dry_run_starts_nothing(pipeline: Any, terminal: CliRunner, tmp_path: Path) -> None:
+def test_dry_run_starts_nothing(pipeline: Any, terminal: CliRunner, tmp_path: Path, width: int) -> None:
     pipeline.fails = AssertionError("started")
     result = terminal.invoke(cli, ["run", "calculus", "--dry-run"])
-    assert result.exit_code == 0
-    assert "25 topics" in result.stdout
-    found = json.loads(terminal.invoke(cli, ["run", "calculus", "--dry-run", "--json"]).stdout)
-    assert found["stages"][0]["status"] == "to do"
-    assert found["config"]["student"]["lora_rank"] == 32
+    assert result.exit_code == 0, result.output
+    flat = " ".join(result.stdout.split())
+    for words in ("reused", "took", "380 exercises and", "Measured in 6.2 s on this machine",
+                  "30 replies of the teacher", "teacher 1.0 GB", "Nothing was started"):  # fmt: skip
+        assert words in flat, words
+    assert max(map(len, result.stdout.partition("a note")[2].split("In all")[0].splitlines())) <= width
     assert not (tmp_path / "runs").exists()
+
+
+def test_dry_run_as_json(pipeline: Any, terminal: CliRunner) -> None:
+    done = terminal.invoke(cli, ["run", "calculus", "--dry-run", "--json", "--fresh"])
+    assert pipeline.asked["surveyed"] is True
+    found = json.loads(done.stdout, parse_constant=pytest.fail)
+    stages = {stage["stage"]: stage for stage in found["stages"]}
+    assert (stages["textbooks"]["status"], stages["textbooks"]["taken"], stages["textbooks"]["seconds"]) == (
+        "done",
+        75,
+        0,
+    )
+    assert (stages["exercises"]["items"], stages["exercises"]["seconds"]) == (380, 760)
+    assert stages["exercises"]["teacher_tokens"] == 19000
+    assert stages["report"]["seconds"] is None
+    assert found["total"]["seconds"] == pytest.approx(sum(s["seconds"] or 0 for s in found["stages"]))
+    assert found["calibration"]["seconds"] == 6.2
+    assert found["config"]["student"]["lora_rank"] == 32
+    assert found["memory"] == {"teacher": 10**9, "student": None}
+    assert found["within"] is None
+
+
+def test_within_chooses_and_says_why(pipeline: Any, terminal: CliRunner) -> None:
+    result = terminal.invoke(cli, ["run", "calculus", "--within", "1h", "--rounds", "2", "--dry-run", "--json"])
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    chosen = found["within"]["settings"]
+    assert found["within"]["seconds"] == 3600
+    assert chosen.keys() == {"exercises", "tune"}
+    assert "rounds" not in chosen["tune"]  # the flag is the user's
+    assert found["config"]["tune"]["rounds"] == 2
+    assert found["config"]["exercises"]["single_per_skill"] == chosen["exercises"]["single_per_skill"]
+    assert 0.7 * 3600 < found["total"]["seconds"] <= 3600
+    shown = " ".join(terminal.invoke(cli, ["run", "calculus", "--within", "1h", "--rounds", "2"]).stdout.split())
+    for words in ("For 1 h 00 min:", "instead of 12 single", "Not changed, because they were set or begun: tune.rounds",
+                  "the time budget"):  # fmt: skip
+        assert words in shown, words
+
+
+def test_within_refuses_what_cannot_fit(pipeline: Any, terminal: CliRunner) -> None:
+    pipeline.fails = AssertionError("started")
+    result = terminal.invoke(cli, ["run", "calculus", "--within", "90s"])
+    assert result.exit_code == 2
+    words = " ".join(result.stderr.split())
+    assert (
+        "does not fit into 1 min 30 s: even 4 single and 1 composed exercises per skill in 1 round of 1 epoch" in words
+    )
+    assert "exercises 4 min 00 s" in words
+
+
+def test_a_run_goes_on_with_what_was_chosen(
+    pipeline: Any, terminal: CliRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare = pipeline.prepare
+    recorded = {"seconds": 7200.0, "settings": {"tune": {"epochs": 7}}}
+    monkeypatch.setattr(
+        pipeline, "prepare", lambda skill, **asked: prepare(skill, **asked | {"within": asked["within"] or recorded})
+    )
+    result = terminal.invoke(cli, ["run", "calculus", "--within", "1h"])
+    assert "chosen for 2 h 00 min when this run began are kept" in " ".join(result.stdout.split())
+    assert "tune.epochs 7 (not 2)" in " ".join(result.stdout.split())
+    assert "surveyed" not in pipeline.asked
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("2h", 7200), ("45m", 2700), ("90s", 90), ("1h30m", 5400), ("1.5 h", 5400), ("10min", 600)]
+)
+def test_times(text: str, seconds: float) -> None:
+    assert seconds_of(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "2", "h", "-1h", "0s", "1m2h", "two hours", "1e3s"])
+def test_what_is_no_time_is_a_usage_error(text: str, pipeline: Any, terminal: CliRunner) -> None:
+    result = terminal.invoke(cli, ["run", "calculus", "--within", text])
+    assert result.exit_code == 2
+    assert "1h30m" in result.stderr
 
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt(), Interrupted("stopped")])

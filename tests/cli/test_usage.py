@@ -51,7 +51,7 @@ def test_the_main_help_lists_the_exit_codes(terminal: CliRunner) -> None:
         (["frobnicate"], "config, data, doctor"),
         (["run"], "Missing argument 'SKILL'"),
         (["run", "calculus", "--techer", "x"], "--teacher"),
-        (["run", "calculus", "--backend", "jax"], "'auto', 'torch', 'mlx'"),
+        (["run", "calculus", "--backend", "jax"], "--backend takes auto, mlx, torch"),
         (["run", "calculus", "--seed", "-1"], "-1 is not in the range"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -163,3 +164,18 @@ def test_a_run_that_has_only_begun_has_data_all_the_same() -> None:
 )
 def test_numbers_are_rounded_and_never_nan(value: float | None, short: float | None) -> None:
     assert rounded(value) == short
+
+
+def test_sources_and_notes_reach_the_page_and_a_folder_only_by_its_name() -> None:
+    grounded = Exercise(
+        id="e", problem="P", solution="S", answer="A", skills=("sums",), origin="single", sources=("a.md, line 1", "b")
+    )
+    plain = grounded.model_copy(update={"id": "d", "sources": ()})
+    books = [Textbook(id=i, skill="sums", text=i, sources=("b", i)) for i in ("x", "y")]
+    found = records(exercises=[grounded, plain], textbooks=books, summary={"notes": ["teacher-made, vote-verified"]})
+    settings = {"config": {"docs": {"folder": "/home/me/private/docs", "passage_chars": 1200}}}
+    data = report_data(replace(found, settings=settings))
+    assert data["examples"]["sources"] == {"1": ["a.md, line 1", "b"]}
+    assert data["skills"][0]["sources"] == ["b", "x", "y"]
+    assert data["run"]["notes"] == ["teacher-made, vote-verified"]
+    assert {"table": "docs", "rows": [["folder", "docs"], ["passage_chars", "1200"]]} in data["settings"]

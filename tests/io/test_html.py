@@ -330,6 +330,16 @@ def test_fifty_thousand_examples_are_drawn_filtered_and_found(show: Show) -> Non
     assert page.locator("*").count() < 2000
 
 
+def test_a_phone_shows_every_figure_of_a_round_without_scrolling_sideways(show: Show) -> None:
+    page = show(page_of(run_of(exercises(30))), width=390).page
+    page.locator(".rounds").scroll_into_view_if_needed()
+    box = page.locator(".rounds").bounding_box()
+    assert box["x"] + box["width"] <= 390
+    shown = page.locator(".rounds tbody tr:first-child td[data-title]")
+    titles = shown.evaluate_all("all => all.map((td) => getComputedStyle(td, '::before').content)")
+    assert titles == ['"Examples"', '"Removed"', '"Counted less"', '"Newly written"', '"Mean loss"']
+
+
 def test_a_phone_scrolls_down_only(show: Show) -> None:
     items = exercises(30, problem=LONG, solution=LONG, answer=LONG)
     shown = show(page_of(run_of(items, name=LONG)), width=320, has_touch=True)

@@ -143,7 +143,7 @@ def test_parquet_without_pyarrow_says_what_to_install(tmp_path: Path, monkeypatc
     (tmp_path / "x.parquet").write_bytes(b"")
     with pytest.raises(MissingExtra, match=r"x\.parquet") as caught:
         skill(tmp_path, 'exercises = "x.parquet"')
-    assert caught.value.hint == "pip install pyarrow"
+    assert caught.value.hint == "pip install 'dsa-lite[dataset]'"
 
 
 def test_a_share_is_set_aside_where_there_is_no_held_out_set(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from dsa_lite.errors import DsaError, RunFolderError, UsageError
-from dsa_lite.io.rundir import RunDir, digest
+from dsa_lite.io.rundir import RunDir, delete, digest
 from dsa_lite.records import Decision, Decomposition, Exercise, Graded, Observed, Rejected, Textbook
 
 IDENTITY = {"skill": "calculus", "teacher": "t", "student": "s", "backend": "torch", "seed": "0"}
@@ -108,7 +108,7 @@ def test_fresh_removes_known_files_only(tmp_path: Path) -> None:
     with opened(tmp_path, seed="1", fresh=True) as run:
         assert run.stage("graph") is None
         assert run.exercises().read() == []
-    assert {p.name for p in tmp_path.iterdir()} == {"notes.txt", "run.toml", "run.lock"}
+    assert {p.name for p in tmp_path.iterdir()} == {"notes.txt", "run.toml", "run.lock", "earlier-export-1"}
 
 
 def test_foreign_folder_is_left_alone(tmp_path: Path) -> None:
@@ -174,6 +174,7 @@ def test_changed_tune_keeps_what_came_before(tmp_path: Path) -> None:
         assert run.read_summary() is None
         assert not run.adapter.exists()
         assert not run.exports.exists()  # they hold the student that was
+        assert (tmp_path / "earlier-export-1" / "gguf").is_dir()
         assert run.observations(1).read() == []
         assert run.stage("evaluate") is None
         assert run.stage("pretrain") is not None
@@ -181,12 +182,42 @@ def test_changed_tune_keeps_what_came_before(tmp_path: Path) -> None:
         assert run.observations(1).count() == 1
 
 
+def test_exports_are_moved_aside_and_said_never_deleted_with_the_student(tmp_path: Path) -> None:
+    said: list[str] = []
+    for number in (1, 2):
+        with RunDir.open(tmp_path / "r", IDENTITY, RESOLVED, fresh=number == 2, warn=said.append) as run:
+            if number == 1:
+                fill(run)
+                (run.exports / "gguf" / "model.gguf").write_text("first")
+                run.begin("tune", "other")
+                (run.exports / "mlx").mkdir(parents=True)
+    kept = [tmp_path / "r" / f"earlier-export-{number}" for number in (1, 2)]
+    assert (kept[0] / "gguf" / "model.gguf").read_text() == "first"
+    assert [p.name for p in kept[1].iterdir()] == ["mlx"]
+    assert [line.rpartition(" ")[2] for line in said] == [str(path) for path in kept]
+    assert delete(tmp_path / "r") == []
+    assert not (tmp_path / "r").exists()
+
+
+def test_a_time_budget_stands_in_the_run_file(tmp_path: Path) -> None:
+    within = {"seconds": 3600.0, "settings": {"tune": {"rounds": 2}}}
+    with RunDir.open(tmp_path, IDENTITY, RESOLVED, within=within) as run:
+        assert run.settings()["within"] == within
+
+
+def test_what_a_record_gains_later_changes_no_digest() -> None:
+    plain = exercise(0)
+    assert digest([plain]) == digest([plain.model_copy(update={"parents": ()})])
+    assert digest([plain]) != digest([plain.model_copy(update={"parents": ("e1",)})])
+    assert '"parents"' not in plain.model_dump_json(exclude_defaults=True)
+
+
 def test_changed_graph_clears_all(tmp_path: Path) -> None:
     with opened(tmp_path) as run:
         fill(run)
         run.begin("graph", "other")
     left = {p.name for p in tmp_path.iterdir()}
-    assert left <= {"run.toml", "run.lock", "manifest.json", "rejected.jsonl", "checkpoints"}
+    assert left <= {"run.toml", "run.lock", "manifest.json", "rejected.jsonl", "checkpoints", "earlier-export-1"}
     assert (tmp_path / "rejected.jsonl").read_bytes() == b""
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from dsa_lite.config import Config
 from dsa_lite.events import Emit, Event, Note
+from dsa_lite.io.documents import read_documents
 from dsa_lite.io.models import ModelChoice
 from dsa_lite.io.rundir import RunDir
 from dsa_lite.io.skills import load_skill
@@ -113,7 +114,9 @@ class Desk:
         merged = {**SMALL, **{k: SMALL.get(k, {}) | v if isinstance(v, dict) else v for k, v in settings.items()}}
         models = [ModelChoice("teacher", "scripted", "scripted", "a script", False)]
         models.append(ModelChoice("student", "torch", self.student, "tiny", False))
-        return Job(self.pack, models[0], models[1], Config.model_validate(merged), self.folder / out)
+        config = Config.model_validate(merged)
+        documents = read_documents(config.docs) if config.docs.folder else None
+        return Job(self.pack, models[0], models[1], config, self.folder / out, documents=documents)
 
     @contextmanager
     def context(self, teacher: ScriptedTeacher, out: str = "run", /, **settings: Any) -> Iterator[Context]:

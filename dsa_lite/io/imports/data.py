@@ -170,8 +170,8 @@ class Importer:
 
 def _none_aside(questions: int, share: float) -> str:
     return (
-        f"no question is held out, so before and after cannot be compared: hold_out = {share:g} sets fewer than "
-        f"{LEAST} of {questions:,} questions aside. Raise data.hold_out, or name test questions as data.held_out."
+        f"no question of your own is held out: hold_out = {share:g} sets fewer than {LEAST} of {questions:,} questions "
+        "aside. Raise data.hold_out, or name test questions as data.held_out."
     )
 
 

@@ -107,7 +107,8 @@ def _parquet(path: Path, problems: list[str]) -> Iterator[Row]:
         parquet = importlib.import_module("pyarrow.parquet")
         arrow = importlib.import_module("pyarrow")
     except ImportError as error:
-        raise MissingExtra(f"{path}: Parquet files need the package pyarrow", hint="pip install pyarrow") from error
+        hint = "pip install 'dsa-lite[dataset]'"
+        raise MissingExtra(f"{path}: Parquet files need the package pyarrow", hint=hint) from error
     try:
         rows = parquet.read_table(path).to_pylist()
     except (arrow.ArrowException, OSError) as error:

@@ -28,6 +28,7 @@ function exampleBody(i) {
     block("Answer", passage(examples.answer[i])),
     block("Skills", el("p", { class: "chips" }, examples.skills[i].map(skillButton))),
     block("Origin", el("p", {}, `${data.words.origins[examples.origin[i]]}, ${written}`),
+      ...(examples.sources[i] ? [el("p", { class: "small" }, `written from ${examples.sources[i].join("; ")}`)] : []),
       ...(parents.length ? [el("p", { class: "small" }, "made from"), el("ul", { class: "plain" }, parents)] : [])),
     block("Loss, nats per token", lossCurve(i)),
     block("Decisions", decisions(i)),

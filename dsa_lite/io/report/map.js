@@ -85,11 +85,11 @@ function controls() {
   parts.skill = skillSelect;
   const [originField] = choice("Origin", "origin", [[-1, "All origins"], ...data.words.origins.map((o, i) => [i, o])],
     (value) => { view.origin = value; update(); });
-  const [roundField] = choice("As decided in", "round", [[0, "the last round of each"], ...data.rounds.map((r) => [r.round, `round ${r.round}`])],
+  const [roundField] = choice("As decided in", "round", [[0, "its last round"], ...data.rounds.map((r) => [r.round, `round ${r.round}`])],
     (value) => { view.round = value; layer = makeLayer(value); update(); });
   const [axesField] = choice("Axes", "axes", [[1, "logarithmic"], [0, "linear"]], (value) => { view.log = value === 1; paint(); });
   let timer = 0;
-  const search = el("input", { type: "search", name: "search", placeholder: "words in problem or solution", oninput: () => {
+  const search = el("input", { type: "search", name: "search", placeholder: "any words of it", oninput: () => {
     clearTimeout(timer);
     timer = setTimeout(() => { view.words = search.value; update(); }, 120);
   } });

@@ -29,7 +29,7 @@ function rounds() {
   }
   const titles = ["Round", "Regions", "Examples", "Removed", "Counted less", "Newly written", "Mean loss"];
   const rows = data.rounds.map((r) => el("tr", {}, el("th", { scope: "row" }, String(r.round)), el("td", { class: "wide" }, stack(r)),
-    [count(r.examples), count(r.removed), count(r.down), count(r.new), figure(r.loss)].map((text) => el("td", {}, text))));
+    [count(r.examples), count(r.removed), count(r.down), count(r.new), figure(r.loss)].map((text, k) => el("td", { "data-title": titles[k + 2] }, text))));
   box.append(el("p", {}, "After each round every example got a region: errors are removed, easy ones count less, hard ones and pairs of " +
     "easy ones have the teacher write new exercises for the next round."),
   el("div", { class: "scroll" }, el("table", { class: "figures rounds" }, el("thead", {}, el("tr", {}, titles.map((text) => el("th", { scope: "col" }, text)))), el("tbody", {}, rows))),

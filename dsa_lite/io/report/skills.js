@@ -98,7 +98,8 @@ function skillBody(i) {
       `training (95\u202f% interval ${range(skill.score)}).`) : null,
     below.length ? block("Rests on", el("p", { class: "chips" }, below)) : null,
     above.length ? block("Carries", el("p", { class: "chips" }, above)) : null,
-    block("Textbook", ...(skill.books.length ? skill.books.map(passage) : [notice("No passage has been written.")])),
+    block("Textbook", ...(skill.books.length ? skill.books.map(passage) : [notice("No passage has been written.")]),
+      ...(skill.sources.length ? [el("p", { class: "small" }, `written from ${skill.sources.join("; ")}`)] : [])),
     block("Exercises", ...exercisesOf(i)),
     data.sets.length ? block(`Still wrong: ${wrong.length}`, ...(wrong.length ? wrong.map(wrongItem) : [el("p", {}, "Nothing.")])) : null,
   ].filter((part) => part !== null);

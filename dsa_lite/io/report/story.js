@@ -78,6 +78,7 @@ function story() {
     const rows = data.topics.filter((row) => row.set === set);
     if (rows.length) box.append(topicGroup(set, rows));
   }
+  for (const note of data.run.notes) box.append(el("p", { class: "small" }, note));
   box.append(el("p", { class: "small" },
     "The same held-out questions were asked before and after; none was trained on. This is one run with one seed: the " +
     "intervals are over questions, and say nothing about how much seeds differ."));
