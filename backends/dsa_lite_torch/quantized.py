@@ -72,6 +72,7 @@ class Packed:
     def __call__(self) -> Tensor:
         """The weight, whole."""
         if isinstance(self._scales, Tensor):
-            return (self._codes * self._scales).to(self.dtype)
-        whole: Tensor = self._functional.dequantize_4bit(self._codes, self._scales)
-        return whole
+            whole: Tensor = self._codes * self._scales
+            return whole.to(self.dtype)
+        unpacked: Tensor = self._functional.dequantize_4bit(self._codes, self._scales)
+        return unpacked

@@ -25,7 +25,9 @@ def look(context: Context, round: int, examples: Sequence[Exercise]) -> list[Dec
     observed = [o for r in range(1, round + 1) for o in context.folder.observations(r).read()]
     skill_of = {e.id: e.skill for e in examples}
     ids, losses = table(o for o in observed if o.example in skill_of)
-    names = sorted(set(skill_of.values()))
+    seen = set(ids)
+    examples = [e for e in examples if e.id in seen]  # a budget may have ended before the others
+    names = sorted({e.skill for e in examples})
     groups = np.array([names.index(skill_of[id]) for id in ids])
     raw = summarise(losses, window=settings.window_epochs, burn_in=settings.burn_in)
     per_skill = settings.preset == "skill"

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from dsa_lite.errors import TeacherError
 from dsa_lite.io.jsonl import Log
@@ -127,7 +127,7 @@ def _ask(
         state.fresh["" if not isinstance(result, Refusal) else result.reason] += 1
         state.tokens += reply.tokens_out
         rejected = sum(n for reason, n in state.fresh.items() if reason)
-        lost = {"cut off": state.fresh["unfinished"], "failed": state.fresh["not written"]}
+        lost: dict[str, Any] = {"cut off": state.fresh["unfinished"], "failed": state.fresh["not written"]}
         context.progress(
             writing.stage, kept, total, state.tokens, in_flight=context.look_at_teacher(), rejected=rejected,
             **{name: count for name, count in lost.items() if count},

@@ -65,12 +65,12 @@ PHASES = {
     "teacher_1": Phase("student_3", "teaching:teacher_documents", 18_000, 384, 4, 1500, 12, 12, 4, 0.007, 0.003, 2),
     "teacher_2": Phase("teacher_1", "teaching:practice_documents", 32_000, 384, 6, 2600, 12, 12, 6, 0.006, 0.0025, 1),
     "teacher_3": Phase("teacher_2", "teaching:revision_documents", 8_500, 384, 8, 700, 12, 12, 8, 0.005, 0.002, 1),
-    # The mean of the two is better than either at what it goes on to repeat.
+    # Not shipped yet: right in 61 % of its social studies, in 87 % of its calculus.
     "teacher_4": Phase(("teacher_2", "teacher_3"), "social_teaching:both_documents", 15_000, 384, 10, 1200, 12, 12, 10,
                        0.006, 0.0025, 1),
 }  # fmt: skip
 #: What is shipped: the mean of the weights that these phases ended with.
-LAST = {"student": ("student_6",), "teacher": ("teacher_4",)}
+LAST = {"student": ("student_5", "student_6"), "teacher": ("teacher_2", "teacher_3")}
 
 
 def main() -> None:
@@ -157,8 +157,7 @@ def _bundle() -> None:
     save_hf(_trained("student"), WORK / "tokenizer", BUNDLED / "student", torch.bfloat16)
     save_hf(_trained("teacher"), WORK / "tokenizer", WORK / "teacher_hf")
     (BUNDLED / "teacher").mkdir(parents=True, exist_ok=True)
-    about = "A demonstration teacher for dsa-lite: writes prerequisites, textbooks and exercises on calculus and \
-social studies."
+    about = "A demonstration teacher for dsa-lite: writes prerequisites, textbooks and exercises on calculus."
     export(
         WORK / "teacher_hf",
         BUNDLED / "teacher" / TEACHER_FILE,
@@ -177,22 +176,19 @@ def _trained(model: str) -> TinyLlama:
 
 
 def _score() -> None:
-    subprocess.run(_run(f"{PACKAGE}.score", "--student", BUNDLED / "student", "--teacher",
-                        BUNDLED / "teacher" / TEACHER_FILE, "--out", WORK), check=True)  # fmt: skip
+    subprocess.run(_run(f"{PACKAGE}.score", "--student", BUNDLED / "student", "--skill", "calculus", "--out", WORK,
+                        "--teacher", BUNDLED / "teacher" / TEACHER_FILE), check=True)  # fmt: skip
 
 
 def _cards() -> None:
-    facts: dict[str, Any] = {
-        name: [json.loads((WORK / file).read_text()) for file in (f"{name}.json", f"{name}_social.json")]
-        for name in LAST
-    }
+    facts: dict[str, Any] = {name: json.loads((WORK / f"{name}.json").read_text()) for name in LAST}
     sizes: dict[str, Sequence[int]] = {}
     for name in LAST:
         parameters = sum(p.numel() for p in TinyLlama(CONFIGS["student"]).parameters())
         phases = _history(LAST[name][-1])
         sizes[name] = (parameters, sum(p.steps * p.batch * p.length for p in phases))
-    (BUNDLED / "student" / "README.md").write_text(student_card(*facts["student"], *sizes["student"]), encoding="utf-8")
-    (BUNDLED / "teacher" / "README.md").write_text(teacher_card(*facts["teacher"], *sizes["teacher"]), encoding="utf-8")
+    (BUNDLED / "student" / "README.md").write_text(student_card(facts["student"], *sizes["student"]), encoding="utf-8")
+    (BUNDLED / "teacher" / "README.md").write_text(teacher_card(facts["teacher"], *sizes["teacher"]), encoding="utf-8")
 
 
 def _history(name: str) -> list[Phase]:

@@ -18,6 +18,7 @@ from dsa_lite.teacher import Request, Teacher
 from .kinds import LEVELS
 from .score import SETTINGS, answers_right, names_skills, score_exercises, share, solved
 from .social_composing import compose
+from .social_heldout import FOLDER
 from .social_kinds import NAMES, ancestors, make, question
 from .social_reading import reading
 from .social_solver import same, solve
@@ -32,7 +33,7 @@ def score_social_student(student: Student) -> dict[str, Any]:
         HeldOutItem(id=f"read-{i}", problem=item.problem, answer=item.answer, topic="Reading")
         for i, item in enumerate(read)
     ]
-    held_out = load_skill("social-studies").held_out
+    held_out = load_skill(str(FOLDER)).held_out
     sets: dict[str, Sequence[HeldOutItem]] = {"forms": forms, **{n: held_out[n] for n in ("eval", "transfer")}}
     scores: dict[str, Any] = {}
     for name, items in sets.items():
@@ -47,7 +48,7 @@ def score_social_student(student: Student) -> dict[str, Any]:
 def score_social_teacher(teacher: Teacher, per_topic: int, seed: int = 0) -> dict[str, Any]:
     """Shares of each kind of request that come back well-formed, and of the exercises that are right."""
     settings = TeacherSettings.model_validate(tomllib.loads(SETTINGS.read_text(encoding="utf-8"))["teacher"])
-    prompts, rng = Prompts(load_skill("social-studies"), settings, seed), Random(seed)
+    prompts, rng = Prompts(load_skill(str(FOLDER)), settings, seed), Random(seed)
     scores: dict[str, Any] = {}
     for task, requests in _requests(prompts, rng, per_topic).items():
         scores[task] = score_exercises(teacher.write(requests.values()), solve, same)

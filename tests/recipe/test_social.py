@@ -21,7 +21,7 @@ sys.path.insert(0, str(ROOT))  # `examples` is not an installed package
 from dsa_lite.config import ExerciseSettings, TeacherSettings  # noqa: E402
 from dsa_lite.core.overlap import OverlapIndex  # noqa: E402
 from dsa_lite.core.prompts import Prompts, read_exercise, read_prerequisites, read_solution  # noqa: E402
-from dsa_lite.io.skills import bundled_skills, load_skill  # noqa: E402
+from dsa_lite.io.skills import load_skill  # noqa: E402
 from dsa_lite.records import Exercise, Skill  # noqa: E402
 from examples.tiny_models import corpus, heldout, social_heldout, social_reading, social_teaching  # noqa: E402
 from examples.tiny_models.social_composing import compose, unasked, unasked_ways  # noqa: E402
@@ -31,7 +31,7 @@ from examples.tiny_models.social_solver import same, solve  # noqa: E402
 from examples.tiny_models.social_wordings import CENTURY, EARLIER, LATER, TOPICS  # noqa: E402
 from examples.tiny_models.steps import Item  # noqa: E402
 
-FOLDER = ROOT / "dsa_lite" / "skills" / "social-studies"
+FOLDER = ROOT / "examples" / "social_studies"
 LEVELS = ("easy", "medium", "hard")
 STREAMS = [social_reading.base_documents, social_teaching.both_documents]
 TOLD = [topic for topic in TOPICS.values() if topic.facts]
@@ -129,9 +129,8 @@ def test_the_skill_file_agrees_with_the_registry() -> None:
         seen.add(topic["name"])
 
 
-def test_both_skills_are_bundled_and_load() -> None:
-    assert bundled_skills() == ["calculus", "social-studies"]
-    sets = load_skill("social-studies").held_out
+def test_the_skill_loads() -> None:
+    sets = load_skill(str(FOLDER)).held_out
     assert {name: len(items) for name, items in sets.items()} == {"eval": 306, "transfer": 120, "general": 234}
     assert [i.problem for i in sets["general"]] == [i.problem for i in load_skill("calculus").held_out["general"]]
 
@@ -217,7 +216,7 @@ def rebuilt(asked: str, prompts: Prompts) -> str:
 
 @pytest.mark.parametrize("task", social_teaching.TASKS)
 def test_requests_are_the_products_own_and_every_reply_is_right(task: str) -> None:
-    rng, prompts = Random(task), Prompts(load_skill("social-studies"), TeacherSettings(), 0)
+    rng, prompts = Random(task), Prompts(load_skill(str(FOLDER)), TeacherSettings(), 0)
     for _ in range(150):
         (asked, low), (written, high) = social_teaching.TASKS[task][0](rng)
         assert (low, high) == (corpus.ASKED, corpus.WRITTEN)

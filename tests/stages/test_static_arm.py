@@ -162,6 +162,15 @@ def test_a_budget_over_rounds_stopped_and_gone_on_with(training_desk: Any, undis
     assert training_desk.result() == training_desk.result("whole")
 
 
+def test_a_budget_that_ends_before_every_skill_was_seen(training_desk: Any, pretrained: int) -> None:
+    """Errors are constructed from what was trained on alone: the other skills have no losses to compare with."""
+    training_desk.run(tune={"budget_tokens": pretrained + 1, "order": "higher_to_lower"})
+    run = RunDir.read(training_desk.folder / "run")
+    seen = {o.example for o in run.observations(1).read()}
+    assert len(seen) == 4
+    assert {d.example for d in run.decisions(1).read()} == seen
+
+
 def test_a_budget_that_the_textbooks_use_up(training_desk: Any, pretrained: int) -> None:
     with pytest.raises(TrainingError, match="nothing is left to tune with"):
         training_desk.run(tune={"budget_tokens": pretrained})

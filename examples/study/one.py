@@ -1,0 +1,90 @@
+"""One arm of one seed: `python -m examples.study.one --out runs/study --seed 0 --arm dsa`. Goes on where it stopped."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dsa_lite.errors import DsaError
+from dsa_lite.events import Emit, Event, Note, StageFinished
+from dsa_lite.io.rundir import RunDir
+from dsa_lite.records import Exercise
+from dsa_lite.stages import pipeline
+from dsa_lite.stages.context import Job
+from dsa_lite.stages.evaluate import SPLITS
+
+from . import arms
+from .planting import first_exercises, plant
+from .study import Study, folder, load
+
+WRITTEN = ("graph", "textbooks", "exercises", "rehearsal")
+
+
+def train(out: Path, study: Study, seed: int, arm: str, emit: Emit) -> dict[str, Any]:
+    """Train and evaluate one arm on what the source arm of the seed has written; its summary.
+
+    Raises a DsaError, among them that the source arm has written nothing yet.
+    """
+    job = study.job(out, seed, arm)
+    if arm != arms.SOURCE:
+        _take_over(job, RunDir.read(folder(out, seed, arms.SOURCE)), arms.ARMS[arm].planted)
+    return pipeline.run(job, emit)
+
+
+def _take_over(job: Job, source: RunDir, planted: float) -> None:
+    with RunDir.open(job.out, pipeline.identity(job), job.config.model_dump()) as run:
+        # the rehearsed chats depend on the number of exercises, which planting changes
+        run.take_over(source, WRITTEN[:3] if planted else WRITTEN)
+        if planted:
+            wrong = plant(first_exercises(source), planted, np.random.default_rng([job.config.seed, 1]))
+            _replace_exercises(run, wrong)
+    _take_over_answers(job, source)
+
+
+def _replace_exercises(run: RunDir, exercises: list[Exercise]) -> None:
+    if run.exercises().read() != exercises:
+        run.exercises().truncate(0)
+        for exercise in exercises:
+            run.exercises().append(exercise)
+        run.sync()
+
+
+def _take_over_answers(job: Job, source: RunDir) -> None:
+    """The base's answers are the same in all arms: an evaluation goes on after them as after an interruption."""
+    for split in SPLITS:
+        name = f"evaluation/before-{split}.jsonl"
+        theirs, own = source.path / name, job.out / name
+        asked = tuple(source.held_out(split).read())
+        if theirs.exists() and not own.exists() and asked == job.skill.held_out.get(split, ()):
+            own.parent.mkdir(exist_ok=True)
+            shutil.copyfile(theirs, own)
+
+
+def _say(event: Event) -> None:
+    if isinstance(event, StageFinished):
+        print(f"{time.strftime('%H:%M:%S')} {event.stage}: {event.status}, {event.seconds:.0f} s {event.summary}")
+    elif isinstance(event, Note):
+        print(f"{time.strftime('%H:%M:%S')} {event.stage}: {event.level}: {event.text}")
+    sys.stdout.flush()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--arm", choices=arms.ARMS, required=True)
+    asked = parser.parse_args()
+    try:
+        train(asked.out, load(asked.out)[0], asked.seed, asked.arm, _say)
+    except DsaError as error:
+        raise SystemExit(f"{type(error).__name__}: {error}\n{error.hint}") from error
+
+
+if __name__ == "__main__":
+    main()
