@@ -29,8 +29,6 @@ def answer_merged(base: str, out: Path, prompts: Sequence[str], max_tokens: int)
 def answer_peft(base: str, out: Path, prompts: Sequence[str], max_tokens: int) -> list[str]:
     """The same of the base with the adapter folder `out` on it, loaded by PEFT itself."""
     _need_torch()
-    from peft import PeftModel
-
     from dsa_lite.model_folder import FolderTokenizer, find_folder, stop_ids
     from dsa_lite_torch.generation import generate
     from dsa_lite_torch.loading import choose_device, load_base
@@ -38,6 +36,8 @@ def answer_peft(base: str, out: Path, prompts: Sequence[str], max_tokens: int) -
     folder = find_folder(base)
     device, dtype = choose_device("auto")
     model, tokenizer = load_base(folder, device, dtype), FolderTokenizer(folder)
+    from peft import PeftModel  # after the base, which has bitsandbytes imported without a look at the hub
+
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=FutureWarning, module=r"(transformers|peft)\.")
         PeftModel.from_pretrained(model.model, str(out))  # puts its layers into the model it is given

@@ -14,8 +14,6 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from peft import LoraConfig, get_peft_model, get_peft_model_state_dict
-from peft.tuners.lora import LoraLayer
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -39,7 +37,7 @@ class LoraModel:
         self.enabled = True  # False: the base alone
         self._peft = _inject(base, source, options)
         self.checkpoints = _checkpoints(self, options)
-        modules: list[Any] = [module for module in base.model.modules() if isinstance(module, LoraLayer)]
+        modules = _lora_modules(base)
         # layer by layer, before the rest follows: the device never holds the whole base unpacked
         packed = [_pack(module.get_base_layer(), base, options) for module in modules]
         base.model.to(base.device)
@@ -63,6 +61,8 @@ class LoraModel:
     def save(self, folder: Path) -> None:
         """Write adapter_config.json and adapter_model.safetensors, as PEFT reads them."""
         folder.mkdir(parents=True, exist_ok=True)
+        from peft import get_peft_model_state_dict
+
         state = get_peft_model_state_dict(self._peft, adapter_name=_NAME, save_embedding_layers=False)
         tensors = {name: value.detach().cpu().contiguous().clone() for name, value in sorted(state.items())}
         save_file(tensors, folder / "adapter_model.safetensors", metadata={"format": "pt"})
@@ -184,8 +184,17 @@ def _linear_names(base: Base) -> list[str]:
     return sorted({name.rpartition(".")[2] for name in linear})
 
 
+def _lora_modules(base: Base) -> list[Any]:
+    """PEFT's modules in the base. PEFT imports bitsandbytes: only after `import_offline`."""
+    from peft.tuners.lora import LoraLayer
+
+    return [module for module in base.model.modules() if isinstance(module, LoraLayer)]
+
+
 def _inject(base: Base, source: str, options: StudentOptions) -> Any:
     """Put PEFT's modules into the base, on the CPU; the start depends on the seed alone, on every device."""
+    from peft import LoraConfig, get_peft_model
+
     alpha: Any = int(options.lora_alpha) if options.lora_alpha.is_integer() else options.lora_alpha
     config = LoraConfig(
         r=options.lora_rank,
@@ -208,7 +217,7 @@ def _inject(base: Base, source: str, options: StudentOptions) -> Any:
         generator.set_state(before)
     wrapped.peft_config[_NAME].base_model_name_or_path = source
     wrapped.eval()
-    layers = [module.get_base_layer() for module in base.model.modules() if isinstance(module, LoraLayer)]
+    layers = [module.get_base_layer() for module in _lora_modules(base)]
     odd = {type(layer).__name__ for layer in layers} - {"Linear", "Conv1D"}
     if odd:
         raise ModelError(f"layers of type {', '.join(sorted(odd))} cannot carry an adapter here")

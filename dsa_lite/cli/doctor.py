@@ -21,6 +21,7 @@ from dsa_lite.cli.failure import debug_option
 EXTRAS = {
     "llama-cpp": ("llama-cpp-python",),
     "torch": ("torch", "transformers", "peft", "safetensors"),
+    "qlora": ("bitsandbytes",),
     "mlx": ("mlx", "mlx-lm", "safetensors", "tokenizers"),
     "openai": ("openai", "jsonschema"),
     "export": ("gguf", "sentencepiece", "tokenizers"),

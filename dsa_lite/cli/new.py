@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -66,22 +67,57 @@ def new_command(
         raise click.UsageError("TITLE is the subject in words, such as 'SQL window functions'")
     if empty and (teacher is not None or docs is not None):
         raise click.UsageError(f"--empty asks no teacher: leave {'--teacher' if teacher else '--docs'} out")
-    from dsa_lite.core.graph import skill_id
     from dsa_lite.io.skill_template import free_place, skill_toml, write_skill
 
-    name = skill_id(title)[:_NAME_CHARS].strip("-")
-    folder = out or Path(name)
+    folder = out or Path(_name(title))
     free_place(folder)
     if empty:
-        path = write_skill(folder, skill_toml(name, title))
+        path = write_skill(folder, skill_toml(_name(title), title))
     else:
-        found = _proposal(context, title, teacher, seed, docs)
-        text = skill_toml(name, title, description=found.description, checker=found.checker, topics=found.topics)
-        path = write_skill(folder, text)
-        _tell(found)
-    shown = str(folder) if len(folder.parts) > 1 else f"./{folder}"  # a bare name could be a bundled skill's
-    words = ["dsa-lite", "run", shown, *(["--docs", str(docs)] if docs else [])]
+        path = _write_proposal(context, folder, title, teacher, seed, docs)
+    words = ["dsa-lite", "run", _as_folder(folder), *(["--docs", str(docs)] if docs else [])]
     click.echo(f"wrote {path}\n  edit it, then: {shlex.join(words)}")
+
+
+def skill_in_words(context: click.Context, words: str, given: Mapping[str, Any], *, dry_run: bool) -> str:
+    """A skill for `dsa-lite run "SQL window functions"`: its folder, which the teacher's syllabus is written to.
+
+    What names a skill or a place is given back as it is, and so are words without a teacher who could propose one.
+    """
+    title = " ".join(words.split())
+    if " " not in title or given["teacher"] is None or Path(words).expanduser().exists():
+        return words
+    folder = Path(_name(title))
+    if not (folder / "skill.toml").is_file():
+        if dry_run:
+            raise click.UsageError(f"--dry-run needs a skill that exists: dsa-lite new {shlex.quote(title)}")
+        path = _write_proposal(context, folder, title, given["teacher"], given["seed"], given["docs"])
+        click.echo(f"wrote {path}", err=True)
+    return _as_folder(folder)
+
+
+def _name(title: str) -> str:
+    from dsa_lite.core.graph import skill_id
+
+    return skill_id(title)[:_NAME_CHARS].strip("-")
+
+
+def _as_folder(folder: Path) -> str:
+    """A bare name could be a bundled skill's."""
+    return str(folder) if len(folder.parts) > 1 else f"./{folder}"
+
+
+def _write_proposal(
+    context: click.Context, folder: Path, title: str, teacher: str | None, seed: int | None, docs: Path | None
+) -> Path:
+    from dsa_lite.io.skill_template import free_place, skill_toml, write_skill
+
+    free_place(folder)
+    found = _proposal(context, title, teacher, seed, docs)
+    text = skill_toml(_name(title), title, description=found.description, checker=found.checker, topics=found.topics)
+    path = write_skill(folder, text)
+    _tell(found)
+    return path
 
 
 def _proposal(context: click.Context, title: str, teacher: str | None, seed: int | None, docs: Path | None) -> Proposal:

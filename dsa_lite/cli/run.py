@@ -14,6 +14,7 @@ import click
 
 from dsa_lite.cli.config import environment
 from dsa_lite.cli.failure import debug_option, set_resume_line
+from dsa_lite.cli.new import skill_in_words
 from dsa_lite.cli.processes import LaunchedCommand, refuse_single_process
 from dsa_lite.cli.within import fit_job, kept, seconds_of
 
@@ -38,6 +39,7 @@ Examples:
   dsa-lite run calculus
   dsa-lite run calculus --teacher big.gguf --student ./small-model
   dsa-lite run ./my_skill --docs ./handbook
+  dsa-lite run "SQL window functions" --teacher big.gguf
   dsa-lite run ./my_skill --within 2h --dry-run
   dsa-lite run ./my_skill --config my.toml --out runs/mine --json
 
@@ -113,11 +115,13 @@ def run_command(
 ) -> None:
     """Teach SKILL to a student model.
 
-    SKILL is a bundled skill (see dsa-lite skills) or a folder with a skill.toml.
+    SKILL is a bundled skill (see dsa-lite skills), a folder with a skill.toml, or, with --teacher, the subject in
+    quotes: the teacher's syllabus is then written to a new folder first.
     """
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     with _sigterm_like_ctrl_c():
+        skill = skill_in_words(context, skill, given, dry_run=dry_run)
         layers = _layers(context, given)
         job = _prepare(skill, given, layers, {} if fresh else None)
         refuse_single_process(job.student.kind)

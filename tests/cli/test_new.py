@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -56,6 +57,22 @@ def test_a_teachers_syllabus_becomes_a_skill(terminal: CliRunner, monkeypatch: p
     assert (pack.name, pack.title, pack.checker) == ("sql-window-functions", "SQL: window functions", "exact")
     assert [t.name for t in pack.topics] == ["Rows", "Ranks", "Frames"]
     assert teacher.closed
+
+
+def test_run_takes_a_subject_in_quotes(terminal: CliRunner, monkeypatch: pytest.MonkeyPatch, pipeline: Any) -> None:
+    scripted(monkeypatch, "Rows", "Ranks", "Frames")
+    words = ["run", "SQL window functions", "--teacher", "http://localhost:1/v1", "--quiet"]
+    refused = terminal.invoke(cli, [*words, "--dry-run"])
+    assert refused.exit_code == 2
+    assert "dsa-lite new 'SQL window functions'" in refused.stderr
+    result = terminal.invoke(cli, words)
+    assert result.exit_code == 0, result.output
+    assert pipeline.asked["skill"] == "./sql-window-functions"
+    assert [t.name for t in load_skill("sql-window-functions").topics] == ["Rows", "Ranks", "Frames"]
+    edited = Path("sql-window-functions/skill.toml")
+    edited.write_text(edited.read_text().replace("Ranks", "Ranking"))
+    assert terminal.invoke(cli, words).exit_code == 0
+    assert "Ranking" in edited.read_text()
 
 
 def test_an_unusable_teacher_leaves_nothing_behind(

@@ -15,7 +15,7 @@ from dsa_lite.errors import TrainingError, UsageError
 from dsa_lite.events import Event, StageFinished, StageProgress
 from dsa_lite.io.rundir import RunDir
 from dsa_lite.stages import context as context_module
-from dsa_lite.stages import static_arm
+from dsa_lite.stages import pipeline, static_arm
 from dsa_lite.stages.comparing_runs import compare
 from dsa_lite.teacher import Request
 from dsa_lite.testing import ScriptedTeacher
@@ -102,8 +102,24 @@ def test_both_side_by_side(desk: Any) -> None:
     assert result.exit_code == 0, result.output
     for words in ("Against static", "tune.budget_tokens", "gained"):
         assert words in result.output
-    as_json = json.loads(CliRunner().invoke(cli, ["compare", *map(str, folders), "--json"]).output)
+    as_json = json.loads(CliRunner().invoke(cli, ["compare", *map(str, folders), "--json", "--debug"]).output)
     assert as_json["runs"]["run"]["after"] == found["runs"]["run"]["after"]
+
+
+@pytest.mark.parametrize("json_too", [True, False])
+def test_run_compare_trains_the_arm_after_the_run(desk: Any, monkeypatch: pytest.MonkeyPatch, json_too: bool) -> None:
+    job = desk.job("run")
+    monkeypatch.setattr(pipeline, "prepare", lambda skill, **asked: job)
+    monkeypatch.setattr(context_module, "open_teacher", lambda kind, source, options: ScriptedTeacher(unasked))
+    words = ["run", "sums", "--out", str(job.out), "--compare", "static", *(["--json"] if json_too else [])]
+    result = CliRunner().invoke(cli, words)
+    assert result.exit_code == 0, result.output
+    if json_too:
+        found = json.loads(result.stdout)
+        assert found["compare"]["against"] == "static"
+        assert found["compare"]["runs"]["run"]["after"] == found["after"]
+    else:
+        assert "Against static, on the same questions" in result.stdout
 
 
 def test_a_run_twice_or_unfinished_is_refused(desk: Any) -> None:

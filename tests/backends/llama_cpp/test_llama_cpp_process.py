@@ -112,7 +112,7 @@ def test_a_request_that_runs_at_every_death_is_an_error_reply(model: Path, monke
         take = talk._take
 
         def kill_at_the_start_of_7(message: dict[str, object]) -> None:
-            asked = talk._open.get(int(str(message["ticket"])))
+            asked = talk._open.get(int(str(message.get("ticket", -1))))
             take(message)
             if asked and message["kind"] == "started" and "exercise 7" in asked.payload["prompt"]:
                 os.kill(child_of(teacher), signal.SIGKILL)
