@@ -6,7 +6,7 @@ from __future__ import annotations
 class DsaError(Exception):
     """Base of every error a user can act on.
 
-    `exit_code` is the process exit status the command line uses: 1 error, 2 usage, 3 a gate failed,
+    `exit_code` is the process exit status the command line uses: 1 error, 2 usage,
     4 run folder in use or of another configuration, 130 interrupted.
     """
 

@@ -38,7 +38,6 @@ Exit codes:
   0    done
   1    an error; the message says what to do
   2    the command line, a setting or a skill name is wrong
-  3    a gate you asked for failed
   4    the run folder is in use or belongs to another configuration
   130  interrupted; the same command goes on
 

@@ -173,7 +173,7 @@ def test_two_processes_keep_the_contract_and_observe_what_one_does(
 
 
 @real_processes
-@pytest.mark.parametrize(("stop", "patience"), [(signal.SIGKILL, 300), (signal.SIGSTOP, 3)])
+@pytest.mark.parametrize(("stop", "patience"), [(signal.SIGKILL, 300), (signal.SIGSTOP, 20)])
 def test_a_lost_process_ends_the_training_with_a_word(
     processes: Processes, tiny_model_folder: Path, stop: signal.Signals, patience: float
 ) -> None:
