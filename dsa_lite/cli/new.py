@@ -67,10 +67,9 @@ def new_command(
         raise click.UsageError("TITLE is the subject in words, such as 'SQL window functions'")
     if empty and (teacher is not None or docs is not None):
         raise click.UsageError(f"--empty asks no teacher: leave {'--teacher' if teacher else '--docs'} out")
-    from dsa_lite.io.skill_template import free_place, skill_toml, write_skill
+    from dsa_lite.io.skill_template import skill_toml, write_skill
 
     folder = out or Path(_name(title))
-    free_place(folder)
     if empty:
         path = write_skill(folder, skill_toml(_name(title), title))
     else:
@@ -112,7 +111,7 @@ def _write_proposal(
 ) -> Path:
     from dsa_lite.io.skill_template import free_place, skill_toml, write_skill
 
-    free_place(folder)
+    free_place(folder)  # before the teacher is asked
     found = _proposal(context, title, teacher, seed, docs)
     text = skill_toml(_name(title), title, description=found.description, checker=found.checker, topics=found.topics)
     path = write_skill(folder, text)

@@ -77,11 +77,7 @@ def _too_long(found: Survey, fitted: Fitted, held: set[str], budget: float) -> E
     from dsa_lite.cli.text import duration
     from dsa_lite.errors import UsageError
 
-    config = found.job.config
-    sections = fitted.chosen.sections()
-    smallest = config.model_copy(
-        update={name: getattr(config, name).model_copy(update=part) for name, part in sections.items()}
-    )
+    smallest = fitted.chosen.applied_to(found.job.config)
     longest = sorted(found.plan(smallest), key=lambda stage: -(stage.seconds or 0.0))[:3]
     parts = ", ".join(f"{stage.stage} {duration(stage.seconds or 0.0)}" for stage in longest)
     fixed = f"; set by you or begun: {', '.join(sorted(held))}" if held else ""

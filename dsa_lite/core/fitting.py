@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -42,6 +42,11 @@ class Setting:
                 layer.setdefault(section, {})[field] = value
         return layer
 
+    def applied_to(self, config: Config) -> Config:
+        """The config with these four."""
+        changed = {name: getattr(config, name).model_copy(update=part) for name, part in self.sections().items()}
+        return config.model_copy(update=changed)
+
 
 @dataclass(frozen=True)
 class Fitted:
@@ -72,8 +77,7 @@ def fit(config: Config, fixed: Collection[str], budget: float, seconds: Callable
         if COMPOSED not in fixed and usual:
             composed = round(composed * single / usual)
         tried = Setting(single, composed, rounds, epochs)
-        changed = {name: getattr(config, name).model_copy(update=part) for name, part in tried.sections().items()}
-        return Setting(single, composed, rounds, epochs, seconds(config.model_copy(update=changed)))
+        return replace(tried, seconds=seconds(tried.applied_to(config)))
 
     for number, (rounds, epochs) in enumerate(levels):
         last = number == len(levels) - 1 or levels[number + 1][0] == 1 < rounds

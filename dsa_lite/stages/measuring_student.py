@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
 from dsa_lite.core.batching import pack, pack_batch, pad
 from dsa_lite.core.encoding import Encoded, encode_exercise, encode_prompt, encode_text, target_text
-from dsa_lite.core.estimates import Batched
+from dsa_lite.core.estimates import Batched, Measured
 from dsa_lite.records import Exercise
 from dsa_lite.stages import evaluate, rehearsal
 from dsa_lite.stages.context import Context
@@ -25,21 +26,15 @@ SHORT = 8  # tokens of the first answers
 
 @dataclass
 class StudentSample:
-    """See `core.estimates.Measured` for the fields that are also there."""
+    """`measured`: the student's part of it; steps trained and answers written for that."""
 
-    opened: float = 0.0
+    measured: Measured = field(default_factory=Measured)
     steps: int = 0
     answers: int = 0
-    tune_token: float = 0.0
-    pretrain_token: float = 0.0
-    exercise_tokens: float = 0.0
-    remake_tokens: float = 0.0
-    passage_tokens: float = 0.0
-    targets: float = 1.0
-    draw: Batched = field(default_factory=Batched)
-    usable_draws: float = 1.0
-    answer: Batched = field(default_factory=Batched)
-    after: float = 1.0
+
+    def note(self, **figures: Any) -> None:
+        """Fill in fields of `measured`."""
+        self.measured = replace(self.measured, **figures)
 
 
 def measure_student(
@@ -49,14 +44,14 @@ def measure_student(
     sample = StudentSample()
     start = time.perf_counter()
     student = context.student
-    sample.opened = time.perf_counter() - start
+    sample.note(open_student=time.perf_counter() - start)
     own, more = _encoded(context, exercises), _encoded(context, remakes)
     if own or more:
         _measure_steps(context, sample, own, more)
     texts = [encode_text(student.tokenizer, str(i), text) for i, text in enumerate(passages)]
     rows = [e for e in texts if e.mask.any() and len(e.ids) <= row_tokens(context)]
     if rows and context.config.pretrain.epochs:
-        sample.passage_tokens = _mean_length(rows)
+        sample.note(passage_tokens=_mean_length(rows))
         _measure_rows(context, sample, rows)
     _measure_answers(context, sample)
     if context.config.rehearsal.share > 0:
@@ -76,9 +71,8 @@ def _mean_length(encoded: Sequence[Encoded]) -> float:
 
 def _measure_steps(context: Context, sample: StudentSample, own: list[Encoded], more: list[Encoded]) -> None:
     """Batches as a round has them: full, each of similar lengths; too few examples are used several times."""
-    sample.exercise_tokens = _mean_length(own or more)
-    sample.remake_tokens = _mean_length(more or own)
-    sample.targets = float(np.sum([e.mask.sum() for e in own or more]) / np.sum([len(e.ids) for e in own or more]))
+    targets = float(np.sum([e.targets for e in own or more]) / np.sum([len(e.ids) for e in own or more]))
+    sample.note(exercise_tokens=_mean_length(own or more), remake_tokens=_mean_length(more or own), targets=targets)
     size = context.config.tune.batch_size
     examples = own + more
     while len(examples) < size:
@@ -87,7 +81,7 @@ def _measure_steps(context: Context, sample: StudentSample, own: list[Encoded], 
     batches = [examples[i : i + size] for i in range(0, len(examples) - size + 1, size)]
     built = [pad(batch, [1.0] * size) for batch in batches]
     tokens = [sum(len(e.ids) for e in batch) for batch in batches]
-    sample.tune_token = _rate(context, sample, built, tokens)
+    sample.note(tune_token=_rate(context, sample, built, tokens))
 
 
 def _measure_rows(context: Context, sample: StudentSample, texts: list[Encoded]) -> None:
@@ -95,7 +89,8 @@ def _measure_rows(context: Context, sample: StudentSample, texts: list[Encoded])
     while sum(len(e.ids) for e in texts) < size * room:
         texts = texts + texts
     rows = pack(texts, room)[:size]
-    sample.pretrain_token = _rate(context, sample, [pack_batch(rows)], [sum(len(e.ids) for row in rows for e in row)])
+    tokens = sum(len(e.ids) for row in rows for e in row)
+    sample.note(pretrain_token=_rate(context, sample, [pack_batch(rows)], [tokens]))
 
 
 def _rate(context: Context, sample: StudentSample, batches: Sequence[Batch], tokens: Sequence[int]) -> float:
@@ -127,9 +122,9 @@ def _measure_answers(context: Context, sample: StudentSample) -> None:
             lengths.extend(map(len, replies))
         sample.answers += count
 
-    learnt = sample.exercise_tokens * sample.targets
-    sample.answer = _batched(answer, most, learnt or most)
-    sample.after = max(1.0, learnt / max(1.0, float(np.mean(lengths)))) if lengths else 1.0
+    learnt = sample.measured.exercise_tokens * sample.measured.targets
+    sample.note(answer=_batched(answer, most, learnt or most))
+    sample.note(after=max(1.0, learnt / max(1.0, float(np.mean(lengths)))) if lengths else 1.0)
 
 
 def _measure_draws(context: Context, sample: StudentSample) -> None:
@@ -144,8 +139,8 @@ def _measure_draws(context: Context, sample: StudentSample) -> None:
         ended.extend(bool(chat.prompt and chat.reply) for chat in chats)
         sample.answers += count
 
-    sample.draw = _batched(draw, settings.max_tokens, sample.exercise_tokens or settings.max_tokens)
-    sample.usable_draws = float(np.mean(ended)) if ended else 1.0
+    sample.note(draw=_batched(draw, settings.max_tokens, sample.measured.exercise_tokens or settings.max_tokens))
+    sample.note(usable_draws=float(np.mean(ended)) if ended else 1.0)
 
 
 def _batched(generate: Callable[[int, int], None], most: int, expected: float) -> Batched:

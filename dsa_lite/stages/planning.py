@@ -198,13 +198,7 @@ def _measure(
         student = measure_student(context, *_texts(context, sample, done))
         found.student_memory, found.device = peak_memory()["own"], context.student.device
         found.basis += (f"{student.steps} training steps", f"{student.answers} answers of the student")
-    found.measured = Measured(
-        kinds={**sample.kinds, **kinds}, open_teacher=sample.opened, open_student=student.opened,
-        tune_token=student.tune_token, pretrain_token=student.pretrain_token,
-        exercise_tokens=student.exercise_tokens, remake_tokens=student.remake_tokens,
-        passage_tokens=student.passage_tokens, targets=student.targets, draw=student.draw,
-        usable_draws=student.usable_draws, answer=student.answer, after=student.after,
-    )  # fmt: skip
+    found.measured = replace(student.measured, kinds={**sample.kinds, **kinds}, open_teacher=sample.opened)
     found.seconds = time.perf_counter() - start if found.basis else 0.0
 
 

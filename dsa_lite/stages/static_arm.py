@@ -14,6 +14,7 @@ from dsa_lite.events import Emit
 from dsa_lite.io.rundir import RunDir
 from dsa_lite.stages import pipeline
 from dsa_lite.stages.context import Job
+from dsa_lite.stages.evaluate import SPLITS
 
 SHARED = ("graph", "textbooks", "exercises", "rehearsal")
 
@@ -42,4 +43,14 @@ def run(job: Job, emit: Emit) -> dict[str, Any]:
     arm = replace(job, out=main.static, config=config, within={})
     with RunDir.open(arm.out, pipeline.identity(arm), config.model_dump()) as folder:
         folder.take_over(main, SHARED)
+        take_over_answers(arm, main, folder)
     return pipeline.run(arm, emit)
+
+
+def take_over_answers(job: Job, source: RunDir, folder: RunDir) -> None:
+    """The base's answers, where `source` was asked the same: the evaluation goes on after them as after a stop."""
+    for split in SPLITS:
+        own = folder.graded("before", split)
+        if own.count() == 0 and tuple(source.held_out(split).read()) == job.skill.held_out.get(split, ()):
+            for answer in source.graded("before", split).read():
+                own.append(answer)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
 import time
 from pathlib import Path
@@ -17,13 +16,11 @@ from dsa_lite.io.rundir import RunDir
 from dsa_lite.records import Exercise
 from dsa_lite.stages import pipeline
 from dsa_lite.stages.context import Job
-from dsa_lite.stages.evaluate import SPLITS
+from dsa_lite.stages.static_arm import SHARED, take_over_answers
 
 from . import arms
 from .planting import first_exercises, plant
 from .study import Study, folder, load
-
-WRITTEN = ("graph", "textbooks", "exercises", "rehearsal")
 
 
 def train(out: Path, study: Study, seed: int, arm: str, emit: Emit) -> dict[str, Any]:
@@ -40,11 +37,11 @@ def train(out: Path, study: Study, seed: int, arm: str, emit: Emit) -> dict[str,
 def _take_over(job: Job, source: RunDir, planted: float) -> None:
     with RunDir.open(job.out, pipeline.identity(job), job.config.model_dump()) as run:
         # the rehearsed chats depend on the number of exercises, which planting changes
-        run.take_over(source, WRITTEN[:3] if planted else WRITTEN)
+        run.take_over(source, SHARED[:3] if planted else SHARED)
         if planted:
             wrong = plant(first_exercises(source), planted, np.random.default_rng([job.config.seed, 1]))
             _replace_exercises(run, wrong)
-    _take_over_answers(job, source)
+        take_over_answers(job, source, run)
 
 
 def _replace_exercises(run: RunDir, exercises: list[Exercise]) -> None:
@@ -53,17 +50,6 @@ def _replace_exercises(run: RunDir, exercises: list[Exercise]) -> None:
         for exercise in exercises:
             run.exercises().append(exercise)
         run.sync()
-
-
-def _take_over_answers(job: Job, source: RunDir) -> None:
-    """The base's answers are the same in all arms: an evaluation goes on after them as after an interruption."""
-    for split in SPLITS:
-        name = f"evaluation/before-{split}.jsonl"
-        theirs, own = source.path / name, job.out / name
-        asked = tuple(source.held_out(split).read())
-        if theirs.exists() and not own.exists() and asked == job.skill.held_out.get(split, ()):
-            own.parent.mkdir(exist_ok=True)
-            shutil.copyfile(theirs, own)
 
 
 def _say(event: Event) -> None:

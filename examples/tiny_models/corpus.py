@@ -7,12 +7,12 @@ counts in full. No document holds a held-out exercise.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import count
 from random import Random
 
 from .composing import compose
-from .english import CHOOSING, reading
+from .english import CHOOSING, USUAL, reading
 from .heldout import is_held_out
 from .kinds import BASE, KINDS, LEVELS, NAMES, SUBJECT, Item, always, ancestors
 from .textbooks import passage
@@ -90,31 +90,38 @@ def base_documents(seed: int) -> Iterator[Document]:
         yield _base_document(rng)
 
 
-def revision_documents(seed: int) -> Iterator[Document]:
-    """Half the usual mix, half what takes longest to learn: for a last phase of training."""
+def _mixed(
+    seed: int, usual: float, slow: float, exercise: Callable[[Random], Item], forms: tuple[float, ...]
+) -> Iterator[Document]:
+    """The usual mix up to the share `usual`, exercises up to `slow`, then reading in `forms`."""
     rng = Random(seed)
     while True:
         share = rng.random()
-        if share < 0.5:
+        if share < usual:
             yield _base_document(rng)
-        elif share < 0.9:
-            yield student(fresh(rng, rng.choices(SLOW, SLOW_WEIGHTS)[0], rng.choice(LEVELS[1:])))
-        elif not is_held_out(item := reading(rng)):
+        elif share < slow:
+            yield student(exercise(rng))
+        elif not is_held_out(item := reading(rng, forms)):
             yield student(item)
+
+
+def revision_documents(seed: int) -> Iterator[Document]:
+    """Half the usual mix, half what takes longest to learn: for a last phase of training."""
+
+    def slow(rng: Random) -> Item:
+        return fresh(rng, rng.choices(SLOW, SLOW_WEIGHTS)[0], rng.choice(LEVELS[1:]))
+
+    return _mixed(seed, 0.5, 0.9, slow, USUAL)
 
 
 def last_documents(seed: int) -> Iterator[Document]:
     """What was still wrong after that: long exercises, and reading with choices."""
-    rng = Random(seed)
-    while True:
-        share = rng.random()
-        if share < 0.3:
-            yield _base_document(rng)
-        elif share < 0.8:
-            name = rng.choices(list(LAST), list(LAST.values()))[0]
-            yield student(fresh(rng, name, rng.choice(("medium", "hard", "hard"))))
-        elif not is_held_out(item := reading(rng, CHOOSING)):
-            yield student(item)
+
+    def long(rng: Random) -> Item:
+        name = rng.choices(list(LAST), list(LAST.values()))[0]
+        return fresh(rng, name, rng.choice(("medium", "hard", "hard")))
+
+    return _mixed(seed, 0.3, 0.8, long, CHOOSING)
 
 
 def sample_texts(n: int, seed: int = 0) -> Iterator[str]:
