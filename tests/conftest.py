@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,6 +20,58 @@ CHAT_TEMPLATE = (
     "{% if add_generation_prompt %}<|assistant|>{% endif %}"
 )
 SPECIAL_TOKENS = ["<|end|>", "<|system|>", "<|user|>", "<|assistant|>"]
+
+
+class Started:
+    """Starts Python processes; every one that they leave behind can be found by its environment, in /proc."""
+
+    MARK = "DSA_LITE_STARTED_BY_TEST"
+
+    def __init__(self) -> None:
+        self.mark = uuid.uuid4().hex
+
+    def start(self, command: list[str], cwd: Path, **env: str) -> subprocess.Popen[str]:
+        # Whoever runs the tests in the background has them ignore Ctrl-C, and so would the process.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        return subprocess.Popen(
+            [sys.executable, *command],
+            cwd=cwd,
+            env={**os.environ, self.MARK: self.mark, "OMP_NUM_THREADS": "1", **env},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def left_behind(self) -> list[int]:
+        wanted = f"{self.MARK}={self.mark}".encode()
+        return [int(p.parent.name) for p in Path("/proc").glob("[0-9]*/environ") if wanted in _environment(p)]
+
+    def assert_nothing_is_left_behind(self, seconds: float) -> None:
+        self.wait_until(lambda: not self.left_behind(), seconds, "processes are left behind")
+
+    def kill_rest(self) -> None:
+        for pid in self.left_behind():
+            os.kill(pid, signal.SIGKILL)
+
+    @staticmethod
+    def wait_until(done: Callable[[], bool], seconds: float, message: str) -> None:
+        end = time.monotonic() + seconds
+        while not done():
+            assert time.monotonic() < end, message
+            time.sleep(0.01)
+
+
+def _environment(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
+@pytest.fixture(scope="session")
+def new_started() -> Callable[[], Started]:
+    return Started
 
 
 @pytest.fixture(scope="session")

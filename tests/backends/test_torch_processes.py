@@ -7,9 +7,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
-import time
-import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -33,7 +30,6 @@ def real_processes(test: Any) -> Any:
 
 #: Relative difference between an observation of two processes and of one: rounding, in another order of addition.
 TOLERANCE = 1e-4
-MARK = "DSA_LITE_PROCESSES_TEST"
 
 TOGETHER = """
 import json, sys
@@ -95,49 +91,22 @@ if join(timedelta(seconds=float(sys.argv[1]))):
 
 
 class Processes:
-    """Starts launches in `folder`; every process they leave behind can be found by its environment."""
+    """Starts launches in `folder`. `started`: see conftest.py."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.mark = folder, uuid.uuid4().hex
+    def __init__(self, folder: Path, started: Any) -> None:
+        self.folder, self.started = folder, started
 
     def start(self, command: list[str], cwd: Path | None = None, **env: str) -> subprocess.Popen[str]:
-        # Whoever runs the tests in the background has them ignore Ctrl-C, and so would the launch.
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        return subprocess.Popen(
-            [sys.executable, *command],
-            cwd=cwd or self.folder,
-            env={**os.environ, MARK: self.mark, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo", **env},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
+        process: subprocess.Popen[str] = self.started.start(command, cwd or self.folder, GLOO_SOCKET_IFNAME="lo", **env)
+        return process
 
     def launch(self, *words: str) -> subprocess.Popen[str]:
         """As torchrun, and `accelerate launch`, which calls the same module."""
         address = ["--nproc-per-node", "2", "--master-addr", "127.0.0.1", "--master-port", str(_free_port())]
         return self.start(["-m", "torch.distributed.run", *address, *words])
 
-    def left_behind(self) -> list[int]:
-        wanted = f"{MARK}={self.mark}".encode()
-        return [int(p.parent.name) for p in Path("/proc").glob("[0-9]*/environ") if wanted in _environment(p)]
-
     def assert_nothing_is_left_behind(self) -> None:
-        _wait_until(lambda: not self.left_behind(), 60, "processes are left behind")
-
-
-def _environment(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError:
-        return b""
-
-
-def _wait_until(done: Callable[[], bool], seconds: float, message: str) -> None:
-    end = time.monotonic() + seconds
-    while not done():
-        assert time.monotonic() < end, message
-        time.sleep(0.02)
+        self.started.assert_nothing_is_left_behind(60)
 
 
 def _free_port() -> int:
@@ -147,11 +116,9 @@ def _free_port() -> int:
 
 
 @pytest.fixture
-def processes(tmp_path: Path) -> Iterator[Processes]:
-    found = Processes(tmp_path)
-    yield found
-    for pid in found.left_behind():
-        os.kill(pid, signal.SIGKILL)
+def processes(tmp_path: Path, new_started: Callable[[], Any]) -> Iterator[Processes]:
+    yield Processes(tmp_path, started := new_started())
+    started.kill_rest()
 
 
 @real_processes
@@ -260,7 +227,7 @@ def test_ctrl_c_ends_all_processes(processes: Processes) -> None:
     (processes.folder / "config.toml").write_text(CONFIG, encoding="utf-8")
     process = processes.launch("-m", "dsa_lite", *RUN, "stopped")
     begun = processes.folder / "stopped" / "exercises.jsonl"
-    _wait_until(lambda: begun.exists() or process.poll() is not None, 600, "no exercise is written")
+    processes.started.wait_until(lambda: begun.exists() or process.poll() is not None, 600, "no exercise is written")
     os.killpg(process.pid, signal.SIGINT)
     _, stderr = process.communicate(timeout=120)
     assert process.returncode != 0

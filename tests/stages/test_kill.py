@@ -7,9 +7,7 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -52,29 +50,19 @@ batch_size = 4
 max_tokens = 32
 """
 STAGES = ("graph", "textbooks", "exercises", "rehearsal", "pretrain", "tune", "evaluate")
-MARK = "DSA_LITE_KILL_TEST"
 
 
 class Runs:
-    """Starts runs in `folder`; every process they leave behind can be found by its environment."""
+    """Starts runs in `folder`. `started`: see conftest.py."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.mark = folder, uuid.uuid4().hex
+    def __init__(self, folder: Path, started: Any) -> None:
+        self.folder, self.started = folder, started
         (folder / "config.toml").write_text(CONFIG, encoding="utf-8")
 
     def start(self, out: str) -> subprocess.Popen[str]:
-        # Whoever runs the tests in the background has them ignore Ctrl-C, and so would the run.
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        command = [sys.executable, "-m", "dsa_lite", "run", "calculus", "--rounds", "2", "--json", "--out", out]
-        return subprocess.Popen(
-            [*command, "--config", "config.toml"],
-            cwd=self.folder,
-            env={**os.environ, MARK: self.mark, "OMP_NUM_THREADS": "1"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
+        command = ["-m", "dsa_lite", "run", "calculus", "--rounds", "2", "--json", "--out", out]
+        process: subprocess.Popen[str] = self.started.start([*command, "--config", "config.toml"], self.folder)
+        return process
 
     def finish(self, out: str) -> dict[str, Any]:
         stdout, stderr = (process := self.start(out)).communicate()
@@ -92,36 +80,16 @@ class Runs:
         except FileNotFoundError:
             return False
 
-    def left_behind(self) -> list[int]:
-        wanted = f"{MARK}={self.mark}".encode()
-        return [int(p.parent.name) for p in Path("/proc").glob("[0-9]*/environ") if wanted in _environment(p)]
-
     def assert_nothing_is_left_behind(self) -> None:
-        wait_until(lambda: not self.left_behind(), 20, "processes are left behind")
-
-
-def _environment(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError:
-        return b""
-
-
-def wait_until(done: Callable[[], bool], seconds: float, message: str) -> None:
-    end = time.monotonic() + seconds
-    while not done():
-        assert time.monotonic() < end, message
-        time.sleep(0.01)
+        self.started.assert_nothing_is_left_behind(20)
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
+def runs(tmp_path_factory: pytest.TempPathFactory, new_started: Callable[[], Any]) -> Iterator[Runs]:
     pytest.importorskip("torch")
     pytest.importorskip("llama_cpp")
-    runs = Runs(tmp_path_factory.mktemp("runs"))
-    yield runs
-    for pid in runs.left_behind():
-        os.kill(pid, signal.SIGKILL)
+    yield Runs(tmp_path_factory.mktemp("runs"), started := new_started())
+    started.kill_rest()
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +102,7 @@ def test_a_run_killed_four_times_equals_an_undisturbed_one(runs: Runs, undisturb
     chance, out = random.Random(seed), f"killed{seed}"
     for stage in sorted(chance.choices(STAGES, k=4), key=STAGES.index):
         process = runs.start(out)
-        wait_until(
+        runs.started.wait_until(
             lambda: runs.has_begun(out, stage) or process.poll() is not None,  # noqa: B023
             300,
             f"{stage} does not begin",
@@ -152,7 +120,7 @@ def test_a_run_killed_four_times_equals_an_undisturbed_one(runs: Runs, undisturb
 @pytest.mark.parametrize("stage", ["exercises", "tune"])
 def test_ctrl_c_prints_the_line_that_goes_on(runs: Runs, undisturbed: dict[str, Any], stage: str) -> None:
     process = runs.start(out := f"interrupted-{stage}")
-    wait_until(lambda: runs.has_begun(out, stage), 300, f"{stage} does not begin")
+    runs.started.wait_until(lambda: runs.has_begun(out, stage), 300, f"{stage} does not begin")
     time.sleep(0.2)
     os.killpg(process.pid, signal.SIGINT)
     stdout, stderr = process.communicate()
