@@ -35,12 +35,14 @@ class Position:
 
 @dataclass
 class Epoch:
-    """One pass: `batches[i]()` builds batch i, `rates[i]` is its learning rate; `steps`: of a pass not cut short."""
+    """One pass: `batches[i]()` builds batch i, `rates[i]` is its learning rate; `steps`: of a pass not cut short;
+    `largest`: the number of the batch that needs most memory."""
 
     batches: Sequence[Callable[[], Batch]]
     rates: Sequence[float]
     label: str
     steps: int
+    largest: int
 
 
 class Trainer:
@@ -53,6 +55,7 @@ class Trainer:
         self.position = Position()
         self._saved_at = time.monotonic()
         self._tokens_at_start = 0
+        self._tried = 0  # tokens of the largest batch that was seen to fit
 
     def resume(self) -> bool:
         """Take up the stage's last checkpoint, if there is one."""
@@ -74,6 +77,7 @@ class Trainer:
 
     def run(self, epoch: Epoch, observe: Callable[[Sequence[Observation]], int], sync: Callable[[], None]) -> None:
         """Run what is left of one epoch. `observe` records observations and returns how many lines it wrote."""
+        self.try_largest(epoch)
         student = self.context.student
         every = self.context.config.student.checkpoint_seconds
         losses: list[float] = []
@@ -90,6 +94,19 @@ class Trainer:
                 sync()
                 self.save()
         self.position = replace(self.position, epoch=self.position.epoch + 1, step=0)
+
+    def try_largest(self, epoch: Epoch) -> None:
+        """One step of the largest batch on a copy: what fits into memory is found out now, not in hours."""
+        if self.position.step >= len(epoch.batches):
+            return
+        batch = epoch.batches[epoch.largest]()
+        if batch.ids.size > self._tried:
+            copy = self.context.student.fork()
+            try:
+                copy.step(batch, 0.0)
+            finally:
+                copy.close()
+            self._tried = batch.ids.size
 
     def _announce(self, epoch: Epoch, losses: list[float]) -> None:
         steps = epoch.steps
@@ -158,6 +175,11 @@ def _refuse(context: Context, line: Rejected) -> None:
     if not any(r.id == line.id and r.reason == line.reason for r in log.read()):
         log.append(line.model_copy(update={"sample": line.sample[:400]}))
         log.sync()
+
+
+def largest(rows: Sequence[Sequence[int]]) -> int:
+    """The number of the batch with most padded tokens; `rows[i]`: the lengths of batch i, in tokens."""
+    return max(range(len(rows)), key=lambda i: max(rows[i]) * len(rows[i]), default=0)
 
 
 def weighted(encoded: Sequence[Encoded], weights: Sequence[float]) -> Callable[[], Batch]:

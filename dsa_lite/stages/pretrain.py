@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 from dsa_lite.core.batching import pack, pack_batch
@@ -15,8 +15,7 @@ from dsa_lite.records import Textbook
 from dsa_lite.stages import graph as graph_stage
 from dsa_lite.stages import textbooks
 from dsa_lite.stages.context import Context
-from dsa_lite.stages.learning import Epoch, Trainer, refuse_empty, refuse_long
-from dsa_lite.student import Batch
+from dsa_lite.stages.learning import Epoch, Trainer, largest, refuse_empty, refuse_long
 
 STAGE = "pretrain"
 
@@ -40,7 +39,8 @@ def run(context: Context) -> str:
     trainer = Trainer(context, STAGE, settings.epochs)
     resumed = trainer.resume()
     while trainer.position.epoch < settings.epochs and passages:
-        batches = _batches(context, passages, trainer.position.epoch)
+        rows = _rows(context, passages)
+        batches = [partial(pack_batch, batch) for batch in rows]
         if not batches:
             context.note(STAGE, "no passage fits the student: nothing is trained here", warning=True)
             break
@@ -49,21 +49,23 @@ def run(context: Context) -> str:
                           settings.learning_rate, settings.warmup)
             for i in range(len(batches))
         ]  # fmt: skip
+        biggest = largest([[sum(len(text.ids) for text in row) for row in batch] for batch in rows])
         label = f"epoch {trainer.position.epoch + 1} of {settings.epochs}"
-        trainer.run(Epoch(batches, rates, label, len(batches)), lambda observations: 0, lambda: None)
+        trainer.run(Epoch(batches, rates, label, len(batches), biggest), lambda observations: 0, lambda: None)
         trainer.save()
     if not resumed and trainer.position.epoch == 0:
         trainer.save()
     return f"{len(passages)} passages, {trainer.position.tokens:,} tokens trained"
 
 
-def _batches(context: Context, passages: Sequence[Textbook], epoch: int) -> list[Callable[[], Batch]]:
+def _rows(context: Context, passages: Sequence[Textbook]) -> list[list[list[Encoded]]]:
+    """The batches of an epoch: packed rows of texts."""
     settings = context.config.pretrain
     ranks = rank_skills(graph_stage.load(context), settings.order, context.rng(STAGE, "order"))
     ordered = sorted(passages, key=lambda t: (ranks[t.skill], t.id))
     rows = pack(_encode(context, ordered), row_tokens(context))
     size = settings.batch_size
-    return [partial(pack_batch, rows[i : i + size]) for i in range(0, len(rows), size)]
+    return [rows[i : i + size] for i in range(0, len(rows), size)]
 
 
 def row_tokens(context: Context) -> int:

@@ -22,7 +22,17 @@ from dsa_lite.stages import exercises as exercise_stage
 from dsa_lite.stages import graph as graph_stage
 from dsa_lite.stages import rehearsal
 from dsa_lite.stages.context import Context
-from dsa_lite.stages.learning import Epoch, Position, Trainer, encode_all, load_finished, longest, refuse_long, weighted
+from dsa_lite.stages.learning import (
+    Epoch,
+    Position,
+    Trainer,
+    encode_all,
+    largest,
+    load_finished,
+    longest,
+    refuse_long,
+    weighted,
+)
 from dsa_lite.stages.looking import look
 from dsa_lite.student import Observation
 
@@ -186,7 +196,7 @@ def _epoch(context: Context, position: Position, lessons: Sequence[_Lesson], lab
         shares = [(position.epoch + (i + 1) / steps) / total for i in range(steps)]
     rates = [learning_rate(share, settings.learning_rate, settings.warmup) for share in shares]
     built = [weighted([lessons[i].encoded for i in batch], [lessons[i].weight for i in batch]) for batch in batches]
-    return Epoch(built, rates, label, steps)
+    return Epoch(built, rates, label, steps, largest([[lengths[i] for i in batch] for batch in batches]))
 
 
 def _within_budget(

@@ -132,7 +132,7 @@ def engine(job: Job) -> Result:
     from dsa_lite.records import Observed
     from dsa_lite.stages.context import Context
     from dsa_lite.stages.context import Job as Run
-    from dsa_lite.stages.learning import Epoch, Trainer
+    from dsa_lite.stages.learning import Epoch, Trainer, largest
 
     data, batches = job.load()
     student, gauge, parts = _student(job), Gauge(), dict.fromkeys(("step", "seen", "record", "saved"), 0.0)
@@ -154,7 +154,10 @@ def engine(job: Job) -> Result:
         _time(student, "step", parts, "step")
         _time(trainer, "save", parts, "saved")
         _time_argmax(parts)
-        epoch = Epoch([_lazily(batch) for batch in batches], [RATE] * len(batches), "", len(batches))
+        built = [_lazily(batch) for batch in batches]
+        most = largest([[len(row.ids) for row in batch] for batch in batches])
+        epoch = Epoch(built, [RATE] * len(batches), "", len(batches), most)
+        trainer.try_largest(epoch)
         gauge.start()
         trainer.run(epoch, _timed(observe, parts, "record"), _timed(log.sync, parts, "record"))
         _timed(log.sync, parts, "record")()

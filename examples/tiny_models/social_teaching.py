@@ -17,6 +17,8 @@ from .steps import Item
 
 #: Share of social studies in the teacher's last training; the rest repeats the two before it, half and half.
 SHARE = 0.35
+#: What it still got wrong after that.
+WEAK = ("Books", "Continents", "Currencies", "Forms of government", "Landmarks", "Order of events")
 #: Topics with composed exercises, each as likely as another.
 _JOINED = [name for name in NAMES if ancestors(name)]
 
@@ -50,9 +52,9 @@ def textbook(rng: Random) -> Document:
     return chat(asked, passage(rng, name, needs))
 
 
-def exercise(rng: Random) -> Document:
-    """An exercise of one topic."""
-    name, level = rng.choice(NAMES), rng.choice(LEVELS)
+def exercise(rng: Random, topics: Sequence[str] = NAMES) -> Document:
+    """An exercise of one of the topics."""
+    name, level = rng.choice(topics), rng.choice(LEVELS)
     return chat(_task("exercise", f"skills: {name}", f"difficulty: {level}"), _json(make(rng, name, level)))
 
 
@@ -122,3 +124,12 @@ def both_documents(seed: int) -> Iterator[Document]:
     new = social_documents(seed)
     while True:
         yield next(new) if rng.random() < SHARE else next(rng.choice(known))
+
+
+def last_documents(seed: int) -> Iterator[Document]:
+    """Endless documents for the teacher's last training: as many of one skill as of the other."""
+    rng = Random(seed)
+    known, new = teaching.last_documents(seed), social_documents(seed)
+    while True:
+        kind = rng.random()
+        yield next(known) if kind < 0.5 else exercise(rng, WEAK) if kind < 0.62 else next(new)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 
 from .composing import compose, side_by_side
@@ -193,3 +194,8 @@ def practice_documents(seed: int) -> Iterator[Document]:
 def revision_documents(seed: int) -> Iterator[Document]:
     """Endless documents for the teacher's last training: what it still got wrong after the second."""
     return _documents(seed, _REVISION, is_writable)
+
+
+def last_documents(seed: int) -> Iterator[Document]:
+    """Endless documents with long divisions: a student that only ever sees the table forgets how to divide."""
+    return _documents(seed, _PRACTICE, partial(is_writable, long_divisions=True))

@@ -23,6 +23,7 @@ FITTED = (
     "Definite integrals",
 )
 TABLE = 10  # largest quotient
+PLAIN_DIVISORS = ("2", "4", "5")
 ROOT = {"Factoring": 9, "Limits by factoring": 6}  # largest number in a bracket
 
 _QUOTIENT = re.compile(r"-?\d+/-?\d+=(-?\d+)")
@@ -31,12 +32,17 @@ _BRACKET = re.compile(r"\(x([-+]\d+)\)")
 _EQUATION = re.compile(r"(\d*)x([-+]\d+)=(?:(\d*)x)?")
 
 
-def is_writable(item: Item) -> bool:
-    """Whether the numbers of an exercise, or of every part of it, can be chosen from memory."""
+def is_writable(item: Item, long_divisions: bool = False) -> bool:
+    """Whether the numbers of an exercise, or of every part of it, can be chosen from memory.
+
+    With long divisions: also those by 2, 4 and 5, which the last digits tell to come out even.
+    """
     if item.parts:
         chained = item.key.endswith(" chain")
         return all(map(is_writable, item.parts)) and not (chained and set(item.skills[1:]) & set(FITTED))
     skill = item.skills[0]
+    if long_divisions and skill == "Division" and item.key.split("/")[1] in PLAIN_DIVISORS:
+        return True
     if skill == "Limits" and ")/(" in item.problem:
         return False
     if skill in FITTED and not _by_table(item.solution):
