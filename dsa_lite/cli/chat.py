@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from dsa_lite.cli.environment import quiet_environment
 from dsa_lite.cli.failure import debug_option
 from dsa_lite.cli.run_name import run_path
 
@@ -113,7 +114,6 @@ def _questions(console: Console) -> Iterator[str]:
 @contextmanager
 def _asking(run: Path, versus: bool, max_tokens: int | None) -> Iterator[Ask]:
     """A function that asks the run's student, which stays open meanwhile."""
-    from dsa_lite.cli.export import quiet_environment
 
     quiet_environment()
     from dsa_lite.io.rundir import RunDir

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dsa_lite.cli.environment import quiet_environment
 from dsa_lite.cli.failure import debug_option
 from dsa_lite.cli.run_name import run_path
 from dsa_lite.formats import FORMATS
@@ -78,16 +79,6 @@ def export_command(
         click.echo(one_json({**asdict(result), "out": str(result.out)}))
     else:
         _print(result)
-
-
-def quiet_environment() -> None:
-    """What every command sets that opens a student: no look-ups, no warnings of libraries on the terminal."""
-    import os
-
-    from dsa_lite.cli.run import ENVIRONMENT
-
-    for name, value in ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
 
 
 def _say(text: str) -> None:

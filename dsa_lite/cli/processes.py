@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from dsa_lite.cli.environment import quiet_environment
+
 #: The backend whose students can compute in several processes.
 _BACKEND = "torch"
 
@@ -19,11 +21,9 @@ class LaunchedCommand(click.Command):
     ) -> click.Context:
         """The other processes work for the first one here, until it ends, and leave."""
         if launched() and not extra.get("resilient_parsing"):
-            from dsa_lite.cli.run import ENVIRONMENT
             from dsa_lite.io.plugins import join_processes
 
-            for name, value in ENVIRONMENT.items():
-                os.environ.setdefault(name, value)
+            quiet_environment()
             if not join_processes(_BACKEND):
                 raise click.exceptions.Exit(0)
         return super().make_context(info_name, args, parent, **extra)

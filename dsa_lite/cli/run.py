@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dsa_lite.cli.config import environment
+from dsa_lite.cli.environment import quiet_environment
 from dsa_lite.cli.failure import debug_option, set_resume_line
 from dsa_lite.cli.new import skill_in_words
 from dsa_lite.cli.processes import LaunchedCommand, refuse_single_process
@@ -23,16 +24,6 @@ if TYPE_CHECKING:
     from dsa_lite.stages.planning import Survey
 
 Layers = list[tuple[str, Mapping[str, Any]]]
-
-#: Set unless the user has: no look-up, no telemetry, no fragmented GPU memory, no warning about forked tokenizers.
-ENVIRONMENT = {
-    "HF_HUB_OFFLINE": "1",
-    "TRANSFORMERS_OFFLINE": "1",
-    "HF_HUB_DISABLE_TELEMETRY": "1",
-    "DO_NOT_TRACK": "1",
-    "TOKENIZERS_PARALLELISM": "false",
-    "PYTORCH_CUDA_ALLOC_CONF": "expandable_segments:True",
-}
 
 EPILOG = """\b
 Examples:
@@ -118,8 +109,7 @@ def run_command(
     SKILL is a bundled skill (see dsa-lite skills), a folder with a skill.toml, or, with --teacher, the subject in
     quotes: the teacher's syllabus is then written to a new folder first.
     """
-    for name, value in ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
+    quiet_environment()
     with _sigterm_like_ctrl_c():
         skill = skill_in_words(context, skill, given, dry_run=dry_run)
         layers = _layers(context, given)
