@@ -118,7 +118,8 @@ def run_command(
         found, reasons = _fitted(skill, given, layers, job, fresh=fresh, quiet=quiet)
         job = found.job if found is not None else job
         if dry_run:
-            _dry_run(job, layers, found, reasons, fresh=fresh, as_json=as_json, quiet=quiet)
+            found = found or _survey(job, given, fresh=fresh, quiet=quiet)
+            _dry_run(job, layers, found, reasons, as_json=as_json)
             return
         set_resume_line(context, resume_line(skill, job.out, given, [name for name, _ in environment(context)]))
         if not (as_json or quiet):
@@ -177,7 +178,7 @@ def _fitted(
     def again(within: Mapping[str, Any]) -> Job:
         return _prepare(skill, {**given, "out": job.out}, layers, within)
 
-    return fit_job(job, layers, given["within"], again, _saying(quiet), fresh=fresh)
+    return fit_job(_survey(job, given, fresh=fresh, quiet=quiet), layers, given["within"], again)
 
 
 def _saying(quiet: bool) -> Callable[[str], None]:
@@ -220,18 +221,20 @@ def _with_static_arm(job: Job, *, as_json: bool, quiet: bool) -> dict[str, Any]:
     return compare([Path(arm["out"]), job.out])
 
 
-def _dry_run(
-    job: Job, layers: Layers, found: Survey | None, reasons: Sequence[str], *, fresh: bool, as_json: bool, quiet: bool
-) -> None:
+def _survey(job: Job, given: Mapping[str, Any], *, fresh: bool, quiet: bool) -> Survey:
+    from dsa_lite.stages import planning
+
+    return planning.survey(job, _saying(quiet), fresh=fresh, compare=bool(given["compare"]))
+
+
+def _dry_run(job: Job, layers: Layers, found: Survey, reasons: Sequence[str], *, as_json: bool) -> None:
     from dsa_lite.cli.estimate import estimate_json, print_estimate
     from dsa_lite.cli.plan import print_plan
     from dsa_lite.cli.tables import stdout_console
-    from dsa_lite.stages import planning
 
     console = stdout_console()
     if not as_json:
         print_plan(console, job, layers, reasons)
-    found = found or planning.survey(job, _saying(quiet), fresh=fresh)
     if as_json:
         from dsa_lite.cli.text import one_json
 

@@ -28,10 +28,9 @@ def seconds_of(text: str) -> float:
 
 
 def fit_job(
-    job: Job, layers: Layers, budget: float, again: Callable[[Mapping[str, Any]], Job],
-    say: Callable[[str], None], *, fresh: bool,
-) -> tuple[Survey, list[str]]:  # fmt: skip
-    """Measure, choose, and resolve the job anew by `again`: what was measured, and sentences on what was chosen.
+    found: Survey, layers: Layers, budget: float, again: Callable[[Mapping[str, Any]], Job]
+) -> tuple[Survey, list[str]]:
+    """Choose from what was measured, and resolve the job anew by `again`; sentences on what was chosen.
 
     Raises UsageError where nothing fits.
     """
@@ -39,9 +38,9 @@ def fit_job(
     from dsa_lite.io.config_files import settings_with_sources
     from dsa_lite.stages import planning
 
+    job = found.job
     sources = {key: label for key, _, _, label in settings_with_sources(job.config, layers)}
     fixed = {name for name in FREE if sources[name] and not is_preset(sources[name])}
-    found = planning.survey(job, say, fresh=fresh)
     fitted, held = planning.fitted(found, fixed, budget)
     if not fitted.fits:
         raise _too_long(found, fitted, held, budget)

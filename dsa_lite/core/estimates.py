@@ -72,12 +72,13 @@ class Measured:
 
 @dataclass(frozen=True)
 class Counts:
-    """`composable`: skills that rest on others. `passages`, `exercises`, `chats`: None until they are written."""
+    """`composable`: skills that rest on others. `held_out`: None where the run makes its test questions itself.
+    `passages`, `exercises`, `chats`: None until they are written."""
 
     skills: int
     composable: int
     imported: int
-    held_out: int
+    held_out: int | None
     passages: int | None = None
     exercises: int | None = None
     chats: int | None = None
@@ -113,7 +114,7 @@ def costs(config: Config, counts: Counts, measured: Measured) -> dict[str, Cost]
         "rehearsal": Cost(items=chats, seconds=drawing if chats else 0.0),
         "pretrain": _pretrain(config, passages, measured),
         "tune": _tune(config, total, chats if counts.chats is None else counts.chats, measured),
-        "evaluate": _evaluate(config, counts.held_out, measured),
+        "evaluate": _evaluate(config, _held_out(config, total, counts), measured),
         "report": Cost(items=total),
     }
 
@@ -130,13 +131,23 @@ def _exercises(config: Config, counts: Counts, measured: Measured) -> Cost:
     settings = config.exercises
     wanted = counts.skills * settings.single_per_skill + counts.composable * settings.composed_per_skill
     written = _written(wanted, measured.kind("exercise"), config.teacher.attempts)
-    votes = settings.votes * written.items
+    aside = 0 if counts.held_out is not None else round(settings.hold_out * written.items)
+    votes = settings.votes * written.items + settings.hold_out_votes * aside
     solve = measured.kind("solve")
     return Cost(
-        items=written.items + counts.imported, requests=written.requests + votes,
+        items=written.items + counts.imported - aside, requests=written.requests + votes,
         teacher_tokens=written.teacher_tokens + round(votes * solve.tokens),
         seconds=written.seconds + votes * solve.seconds,
     )  # fmt: skip
+
+
+def _held_out(config: Config, exercises: int, counts: Counts) -> int:
+    """Test questions: those there are, or those the run sets aside, had the teacher confirmed all."""
+    if counts.held_out is not None:
+        return counts.held_out
+    share = config.exercises.hold_out
+    aside = round((exercises - counts.imported) * share / (1 - share))
+    return min(aside, config.evaluate.limit or aside)
 
 
 def _pretrain(config: Config, passages: int, measured: Measured) -> Cost:
@@ -176,3 +187,11 @@ def _tune(config: Config, exercises: int, chats: int, measured: Measured) -> Cos
 def _evaluate(config: Config, held_out: int, measured: Measured) -> Cost:
     before = measured.answer.seconds(held_out, config.evaluate.batch_size)
     return Cost(items=2 * held_out, seconds=before * (1 + measured.after))
+
+
+def static_cost(config: Config, found: Mapping[str, Cost], measured: Measured) -> Cost:
+    """Of the equal-budget baseline of a run: as many tokens without the teacher, and the questions answered once."""
+    tokens, held_out = found["pretrain"].trained_tokens + found["tune"].trained_tokens, found["evaluate"].items // 2
+    answers = measured.answer.seconds(held_out, config.evaluate.batch_size) * measured.after
+    seconds = measured.open_student + tokens / measured.targets * measured.tune_token + answers
+    return Cost(items=held_out, trained_tokens=tokens, seconds=seconds)

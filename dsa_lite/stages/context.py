@@ -94,7 +94,7 @@ class Context:
                 weight_decay=s.weight_decay, max_grad_norm=s.max_grad_norm,
                 seed=seed_of(self.config.seed, "adapter") % 2**31, device=s.device, precision=s.precision,
                 threads=s.threads, micro_batch_tokens=s.micro_batch_tokens,
-                gradient_checkpointing=s.gradient_checkpointing, quantize=s.quantize,
+                gradient_checkpointing=s.gradient_checkpointing, quantize=s.quantize, shard=s.shard,
             )  # fmt: skip
             self._student = open_student(self.job.student.kind, self.job.student.source, options)
         return self._student

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from dsa_lite.config import Config
-from dsa_lite.core.estimates import Cost, Counts, Kind, Measured, costs
+from dsa_lite.core.estimates import Cost, Counts, Kind, Measured, costs, static_cost
 from dsa_lite.core.fitting import FREE, Fitted, fit
 from dsa_lite.core.graph import GraphBuilder, SkillGraph
 from dsa_lite.events import STAGES
@@ -18,7 +18,7 @@ from dsa_lite.io.jsonl import silent
 from dsa_lite.io.machine import crowded, peak_memory
 from dsa_lite.io.rundir import RUN, RunDir, require_same
 from dsa_lite.records import Decomposition, Exercise, Textbook
-from dsa_lite.stages import evaluate, pipeline, rehearsal
+from dsa_lite.stages import evaluate, pipeline, rehearsal, setting_aside, static_arm
 from dsa_lite.stages import exercises as exercise_stage
 from dsa_lite.stages import graph as graph_stage
 from dsa_lite.stages import textbooks as textbook_stage
@@ -46,7 +46,10 @@ class StagePlan:
 
 @dataclass
 class Survey:
-    """What was found and measured; `plan` works out any settings from it. Memory in bytes, 0 where it is not known."""
+    """What was found and measured; `plan` works out any settings from it. Memory in bytes, 0 where it is not known.
+
+    `static`: with --compare static, whether that arm is still to do or done; else nothing.
+    """
 
     job: Job
     counts: Counts
@@ -61,11 +64,17 @@ class Survey:
     student_memory: int = 0
     device: str = ""
     crowded: bool = False
+    static: str = ""
 
     def plan(self, config: Config) -> list[StagePlan]:
-        """The stages in their order."""
+        """The stages in their order, then the static arm if it is wanted."""
         work, found = pipeline.work(replace(self.job, config=config)), costs(config, self.counts, self.measured)
-        return [self._stage(stage, work[stage], found[stage]) for stage in STAGES]
+        stages = [self._stage(stage, work[stage], found[stage]) for stage in STAGES]
+        if self.static:
+            cost = static_cost(config, {**found, **self.spent}, self.measured)
+            left, basis = (0.0, "reused") if self.static == "done" else (cost.seconds, "calibration")
+            stages.append(StagePlan(static_arm.NAME, self.static, static_arm.WORK, cost, left, 0.0, basis))
+        return stages
 
     def _stage(self, stage: str, work: str, cost: Cost) -> StagePlan:
         status, taken = self.standing.get(stage, "to do"), self.taken.get(stage, 0.0)
@@ -83,10 +92,10 @@ class Survey:
         return sum(stage.seconds or 0.0 for stage in self.plan(config))
 
 
-def survey(job: Job, say: Callable[[str], None], *, fresh: bool = False) -> Survey:
+def survey(job: Job, say: Callable[[str], None], *, fresh: bool = False, compare: bool = False) -> Survey:
     """Look into the run folder and measure what it does not tell. Raises the errors that the run itself would raise.
 
-    `say` is told what is being measured. Nothing is written.
+    `say` is told what is being measured; `compare`: the static arm is wanted, too. Nothing is written.
     """
     if (job.out / RUN).exists() and not fresh:
         require_same(job.out, pipeline.identity(job))
@@ -98,6 +107,8 @@ def survey(job: Job, say: Callable[[str], None], *, fresh: bool = False) -> Surv
         graph = _graph(context, done)
         taken = {stage: entry.seconds for stage in standing if (entry := context.folder.stage(stage)) is not None}
         found = Survey(job, _counts(context, graph, done), Measured(), standing, taken)
+        if compare:
+            found.static = "done" if static_arm.finished(context.folder) and not set(STAGES) - done else "to do"
         found.progress = {s: _progress(context, s) for s, state in standing.items() if state == "unfinished"}
         found.spent = {stage: _spent(context, stage, taken[stage]) for stage in done}
         _measure(context, graph, found, done, say)
@@ -124,7 +135,9 @@ def _counts(context: Context, graph: SkillGraph, done: Collection[str]) -> Count
         skills=len(graph.skills),
         composable=sum(bool(graph.prerequisites(skill)) for skill in graph.skills),
         imported=len(context.job.skill.exercises),
-        held_out=sum(len(evaluate.items_of(context, split)) for split in evaluate.SPLITS),
+        held_out=None
+        if setting_aside.needed(context) and "exercises" not in done
+        else sum(len(evaluate.items_of(context, split)) for split in evaluate.SPLITS),
         passages=len(textbook_stage.load(context)) if "textbooks" in done else None,
         exercises=len(exercise_stage.load(context)) if "exercises" in done else None,
         chats=len(rehearsal.load(context)) if "rehearsal" in done else None,
@@ -193,7 +206,7 @@ def _measure(
         found.teacher_memory = peak_memory()["child"]
         found.basis += (f"{sample.replies} replies of the teacher",)
     student = StudentSample()
-    if {"rehearsal", "pretrain", "tune", "evaluate"} - set(done):
+    if {"rehearsal", "pretrain", "tune", "evaluate"} - set(done) or found.static == "to do":
         say("measuring the student")
         student = measure_student(context, *_texts(context, sample, done))
         found.student_memory, found.device = peak_memory()["own"], context.student.device

@@ -11,11 +11,12 @@ from typing import Any
 
 from dsa_lite.config import Config
 from dsa_lite.events import Emit
-from dsa_lite.io.rundir import RunDir
+from dsa_lite.io.rundir import RUN, RunDir
 from dsa_lite.stages import pipeline
 from dsa_lite.stages.context import Job
 from dsa_lite.stages.evaluate import SPLITS
 
+NAME, WORK = "static arm", "the same exercises, shuffled, for as many tokens"
 SHARED = ("graph", "textbooks", "exercises", "rehearsal")
 
 
@@ -45,6 +46,11 @@ def run(job: Job, emit: Emit) -> dict[str, Any]:
         folder.take_over(main, SHARED)
         take_over_answers(arm, main, folder)
     return pipeline.run(arm, emit)
+
+
+def finished(main: RunDir) -> bool:
+    """Whether the static arm of a run was trained and evaluated."""
+    return (main.static / RUN).exists() and RunDir.read(main.static).read_summary() is not None
 
 
 def take_over_answers(job: Job, source: RunDir, folder: RunDir) -> None:

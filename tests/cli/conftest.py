@@ -127,7 +127,7 @@ class FakePipeline(ModuleType):
             emit(StageFinished(stage, "done" if unit else "reused", 12.3, "40 skills"))
         return write_run(job.out)
 
-    def survey(self, job: Job, say: Any, *, fresh: bool = False) -> Survey:
+    def survey(self, job: Job, say: Any, *, fresh: bool = False, compare: bool = False) -> Survey:
         """As on a machine that writes an exercise in 2 s and trains a token in 1 ms; the textbooks are done."""
         say("measuring")
         self.asked["surveyed"] = fresh
@@ -136,6 +136,7 @@ class FakePipeline(ModuleType):
             job, Counts(skills=25, composable=20, imported=0, held_out=100), measured,
             {"graph": "done", "textbooks": "done"}, {"graph": 1.0, "textbooks": 75.0}, seconds=6.2,
             basis=("30 replies of the teacher",), teacher_memory=10**9, device="cpu",
+            static="to do" if compare else "",
         )  # fmt: skip
 
 

@@ -130,6 +130,19 @@ def test_dry_run_as_json(pipeline: Any, terminal: CliRunner) -> None:
     assert found["within"] is None
 
 
+def test_dry_run_counts_the_static_arm(pipeline: Any, terminal: CliRunner) -> None:
+    plain, both = (
+        json.loads(terminal.invoke(cli, ["run", "calculus", "--dry-run", "--json", *more]).stdout)
+        for more in ([], ["--compare", "static"])
+    )
+    *stages, arm = both["stages"]
+    assert stages == plain["stages"]
+    trained = sum(stage["trained_tokens"] for stage in stages)
+    assert (arm["stage"], arm["status"], arm["trained_tokens"]) == ("static arm", "to do", trained)
+    assert both["total"]["seconds"] - plain["total"]["seconds"] == pytest.approx(arm["seconds"])
+    assert arm["seconds"] == pytest.approx(trained * 1e-3)
+
+
 def test_within_chooses_and_says_why(pipeline: Any, terminal: CliRunner) -> None:
     result = terminal.invoke(cli, ["run", "calculus", "--within", "1h", "--rounds", "2", "--dry-run", "--json"])
     assert result.exit_code == 0, result.output

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from dsa_lite.config import Config
-from dsa_lite.core.estimates import Batched, Counts, Kind, Measured, costs
+from dsa_lite.core.estimates import Batched, Counts, Kind, Measured, costs, static_cost
 from dsa_lite.core.fitting import FEWEST, FILL, FREE, MOST, fit, with_budget
 
 CONFIG = Config.model_validate(
@@ -67,6 +68,27 @@ def test_what_is_written_counts_instead_of_what_is_expected() -> None:
     known = Counts(skills=4, composable=2, imported=7, held_out=10, passages=1, exercises=20, chats=0)
     found = costs(CONFIG, known, MEASURED)
     assert (found["pretrain"].items, found["tune"].items, found["rehearsal"].items) == (1, 22, 10)
+
+
+def test_test_questions_that_the_run_makes_are_solved_and_not_trained_on() -> None:
+    config = CONFIG.model_copy(
+        update={"exercises": CONFIG.exercises.model_copy(update={"hold_out": 0.2, "hold_out_votes": 3})}
+    )
+    own, made = (costs(config, replace(COUNTS, held_out=n), MEASURED) for n in (10, None))
+    assert made["exercises"].items == own["exercises"].items - 10  # a fifth of 50
+    assert made["exercises"].requests == own["exercises"].requests + 3 * 10
+    assert made["exercises"].seconds == pytest.approx(own["exercises"].seconds + 3 * 10 * 0.25)
+    assert made["evaluate"].items == own["evaluate"].items == 2 * 10
+    limited = config.model_copy(update={"evaluate": config.evaluate.model_copy(update={"limit": 4})})
+    assert costs(limited, replace(COUNTS, held_out=None), MEASURED)["evaluate"].items == 2 * 4
+
+
+def test_the_static_arm_trains_as_many_tokens_and_answers_once() -> None:
+    found = costs(CONFIG, COUNTS, MEASURED)
+    arm = static_cost(CONFIG, found, MEASURED)
+    tokens = found["pretrain"].trained_tokens + found["tune"].trained_tokens
+    assert (arm.trained_tokens, arm.teacher_tokens, arm.items) == (tokens, 0, 10)
+    assert arm.seconds == pytest.approx(4.0 + 2 * tokens * 0.01 + (3 * 2.0 + 10 * 0.5) * 3)
 
 
 def seconds(config: Config) -> float:

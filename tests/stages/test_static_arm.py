@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from dsa_lite.io.rundir import RunDir
 from dsa_lite.stages import context as context_module
 from dsa_lite.stages import pipeline, static_arm
 from dsa_lite.stages.comparing_runs import compare
+from dsa_lite.stages.planning import StagePlan, survey
 from dsa_lite.teacher import Request
 from dsa_lite.testing import ScriptedTeacher
 
@@ -31,10 +33,17 @@ def unasked(request: Request) -> str:
     raise AssertionError(f"the teacher was asked for {request.id}")
 
 
-def train(desk: Any, emit: Any = lambda event: None) -> dict[str, Any]:
-    """The arm of `desk`'s run; the teacher is opened for its fingerprint and has nothing to write."""
+@contextlib.contextmanager
+def silent_teacher() -> Iterator[None]:
+    """A teacher that is opened for its fingerprint and has nothing to write."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(context_module, "open_teacher", lambda kind, source, options: ScriptedTeacher(unasked))
+        yield
+
+
+def train(desk: Any, emit: Any = lambda event: None) -> dict[str, Any]:
+    """The arm of `desk`'s run."""
+    with silent_teacher():
         return static_arm.run(desk.job("run"), emit)
 
 
@@ -55,6 +64,22 @@ def test_it_trains_on_the_first_exercises_for_as_many_tokens(desk: Any) -> None:
     seen = {o.epoch for o in run.observations(1).read()}
     assert seen == set(range(len(seen)))
     assert len(seen) > 3  # the textbooks and the later rounds are spent on further epochs
+
+
+def test_it_is_in_the_plan_until_it_is_done(desk: Any) -> None:
+    def look() -> StagePlan:
+        with silent_teacher():
+            found = survey(desk.job("run"), lambda _: None, compare=True)
+        return found.plan(found.job.config)[-1]
+
+    to_do = look()
+    arm = train(desk)
+    assert (to_do.stage, to_do.status) == ("static arm", "to do")
+    assert to_do.seconds is not None
+    assert to_do.seconds > 0
+    assert to_do.cost.trained_tokens == pytest.approx(arm["trained_tokens"], rel=0.1)
+    done = look()
+    assert (done.status, done.seconds) == ("done", 0.0)
 
 
 def test_what_the_run_has_written_is_taken_as_it_is(desk: Any) -> None:
