@@ -8,33 +8,38 @@ from html import escape
 
 from .figures import Estimate
 
-COLOURS = ("#4477aa", "#cc6677", "#228833", "#aa7744")
-WIDTH, HEIGHT, LEFT, BOTTOM, TOP, RIGHT = 640, 320, 60, 40, 20, 120
+COLOURS = ("#4477aa", "#cc6677", "#228833", "#aa7744", "#aa3377", "#66ccee", "#777777")
+WIDTH, HEIGHT, LEFT, BOTTOM, TOP, RIGHT = 660, 320, 60, 40, 20, 140
+QUARTERS = (0.0, 0.25, 0.5, 0.75, 1.0)
 Curve = Sequence[tuple[float, Estimate]]
 
 
-def curves(named: Mapping[str, Curve], across: str, upwards: str) -> str:
-    """Points (x, estimate of a share in [0, 1]) of each curve, joined; x from 0."""
+def curves(
+    named: Mapping[str, Curve], across: str, upwards: str, ticks: Sequence[tuple[float, str]] | None = None
+) -> str:
+    """Points (x, estimate of a share in [0, 1]) of each curve, joined; x from 0. `ticks`: places and names on x."""
     most = max((x for points in named.values() for x, _ in points), default=1.0)
+    if ticks is None:
+        ticks = [(share * most, f"{share * most:,.0f}") for share in QUARTERS]
 
     def place(x: float, y: float) -> tuple[float, float]:
         return LEFT + x / most * (WIDTH - LEFT - RIGHT), HEIGHT - BOTTOM - y * (HEIGHT - BOTTOM - TOP)
 
     parts = [_line(*place(0, 0), *place(most, 0)), _line(*place(0, 0), *place(0, 1))]
-    for share in (0.0, 0.25, 0.5, 0.75, 1.0):
+    for share in QUARTERS:
         x, y = place(0, share)
         parts.append(_text(x - 6, y + 4, f"{share:.0%}", "end"))
-        x, y = place(share * most, 0)
-        parts.append(_text(x, y + 16, f"{share * most:,.0f}", "middle"))
+    parts += [_text(place(x, 0)[0], place(x, 0)[1] + 16, name, "middle") for x, name in ticks]
     parts += [_text(WIDTH / 2, HEIGHT - 4, across, "middle"), _text(4, 12, upwards, "start")]
     for number, (name, points) in enumerate(named.items()):
-        colour, places = COLOURS[number % len(COLOURS)], [(*place(x, e.mean), x, e) for x, e in sorted(points)]
-        joined = " ".join(f"{x:.1f},{y:.1f}" for x, y, *_ in places)
+        colour, aside = COLOURS[number % len(COLOURS)], 3 * number  # px: intervals at one x do not hide each other
+        places = [(place(x, 0)[0] + aside, place(x, e.mean)[1], e) for x, e in sorted(points)]
+        joined = " ".join(f"{x:.1f},{y:.1f}" for x, y, _ in places)
         parts.append(f'<polyline points="{joined}" fill="none" stroke="{colour}" stroke-width="2"/>')
-        for x, y, where, e in places:
+        for x, y, e in places:
             parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}"/>')
             if math.isfinite(e.low):
-                ends = [place(where, min(1.0, max(0.0, end)))[1] for end in (e.low, e.high)]
+                ends = [place(0, min(1.0, max(0.0, end)))[1] for end in (e.low, e.high)]
                 parts.append(_line(x, ends[0], x, ends[1], colour))
         parts.append(_text(WIDTH - RIGHT + 12, TOP + 16 * (number + 1), name, "start", colour))
     return _picture(WIDTH, HEIGHT, parts)

@@ -1,6 +1,6 @@
 """The page of results: `python -m examples.study.page --out runs/study` writes examples/study/RESULTS.md.
 
-Every figure is read from the run folders and errors.json; what is missing is said to be missing.
+Every figure is read from the run folders, errors.json and level_by_level.json; what is missing is said to be missing.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 from dsa_lite.io.files import read_json
 from dsa_lite.records import REGIONS
 
-from . import arms, drawing, errors
+from . import arms, drawing, errors, level_tables
 from .figures import Estimate, estimate
 from .results import SPLITS, Results, accuracy, over_seeds, paired, percent, read, table
 from .study import Study, folder, load, seeds
@@ -24,12 +24,13 @@ from .targets import targets
 def page(out: Path) -> tuple[str, dict[str, str]]:
     """The Markdown text, and the pictures it shows by file name."""
     study, commands = load(out)
-    results, found = read(out), read_json(out / errors.FILE)
-    pictures = _pictures(results)
+    results, found, walked = read(out), read_json(out / errors.FILE), read_json(out / level_tables.FILE)
+    pictures = _pictures(results) | ({} if walked is None else level_tables.pictures(walked))
     parts = [
         *_head(out, study, commands, found is not None),
         *targets(results, None if found is None else found["runs"]),
-        *_arms(results), *_differences(results), *_curve(results), *_regions(results),
+        *_arms(results), *_differences(results), *_curve(results),
+        *(level_tables.section(walked) if walked is not None else []), *_regions(results),
         *(_errors(found["runs"]) if found is not None else []), *_missing(out, results),
     ]  # fmt: skip
     return "\n".join(parts).rstrip() + "\n", pictures

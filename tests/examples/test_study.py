@@ -7,7 +7,9 @@ import math
 import random
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +26,18 @@ from dsa_lite.records import Exercise  # noqa: E402
 from dsa_lite.stages import context as context_module  # noqa: E402
 from dsa_lite.teacher import Request  # noqa: E402
 from dsa_lite.testing import ScriptedTeacher  # noqa: E402
-from examples.study import arms, dev_split, errors, page, planting, run, study  # noqa: E402
+from examples.study import (  # noqa: E402
+    arms,
+    dev_split,
+    errors,
+    level_by_level,
+    level_points,
+    level_tables,
+    page,
+    planting,
+    run,
+    study,
+)
 from examples.study.figures import auc, average_precision, estimate, highest, precision_recall  # noqa: E402
 from examples.study.one import train  # noqa: E402
 from examples.study.targets import targets  # noqa: E402
@@ -169,6 +182,156 @@ def test_errors_are_measured_and_the_page_says_what_is_there(out: Path, tmp_path
     for picture in ("results-budget.svg", "results-differences.svg"):
         assert picture in text
         assert (tmp_path / picture).read_text(encoding="utf-8").startswith("<svg")
+
+
+def training(out: Path, arm: str, place: str = level_by_level.PLACE) -> Path:
+    return study.folder(out, 0, place) / arm / level_by_level.TRAINING
+
+
+@pytest.mark.parametrize("arm", ["graph-order", "static"])
+def test_a_walk_is_the_arm_s_own_training_up_to_its_last_point(out: Path, arm: str) -> None:
+    """The losses of the first passes are the arm's to the last digit."""
+    found = level_by_level.walk(out, study.load(out)[0], 0, arm, 1.0, 2)
+    walked = RunDir.read(training(out, arm)).observations(1).read()
+    assert walked == RunDir.read(study.folder(out, 0, arm)).observations(1).read()[: len(walked)]
+    assert sum(o.epoch < 2 for o in walked) == 2 * len(exercises(out, "static"))
+    assert len(walked) <= (2.3 if arm == "static" else 2) * len(exercises(out, "static")), "no textbooks: more of these"
+    summary = study.summary(out, 0, arm)
+    assert summary is not None
+    for split, counts in found["points"][0]["scores"].items():
+        assert counts["all"] == [summary["before"][split]["accuracy"] * 3, 3]
+    assert {s: sorted(counts) for s, counts in found["points"][1]["scores"].items()} == {
+        "eval": ["0", "all"], "transfer": ["1", "all"], "general": ["all", "none"],
+    }  # fmt: skip
+
+
+def test_the_points_stand_where_textbooks_and_levels_end(out: Path) -> None:
+    """Counted once more from what was trained: the checkpoint, the observations and the rehearsed chats."""
+    found = level_by_level.walk(out, study.load(out)[0], 0, "graph-order", 1.0, 2)
+    tokens = {p["name"]: p["tokens"] for p in found["points"]}
+    walked = RunDir.read(training(out, "graph-order"))
+    checkpoint = walked.load_checkpoint("pretrain")
+    assert checkpoint is not None
+    assert tokens["textbooks"] == checkpoint[1]["tokens"]
+    first = [o for o in walked.observations(1).read() if o.epoch == 0]
+    skill_of = {e.id: e.skill for e in exercises(out, "static")}
+    added = sum(o.tokens for o in first if skill_of[o.example] == "addition")
+    assert {o.example for o in first} == set(skill_of)
+    again = tokens["level 1"] - tokens["textbooks"] - sum(o.tokens for o in first)
+    chats = len(walked.rehearsed().read())
+    assert (again > 0) == (chats > 0)
+    share = sum(s == "addition" for s in skill_of.values()) / len(skill_of)
+    assert tokens["level 0"] == tokens["textbooks"] + added + round(again * share)
+    assert tokens["pass 2, level 0"] - tokens["level 1"] == tokens["level 0"] - tokens["textbooks"]
+    assert list(tokens) == ["base", "textbooks", "level 0", "level 1", "pass 2, level 0", "pass 2, level 1"]
+
+
+def test_a_walk_that_was_stopped_ends_as_one_that_was_not(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stopped in its second pass; the state kept after the textbooks is the one that pretraining ended with."""
+    made = study.load(out)[0]
+    whole = level_by_level.walk(out, made, 0, "graph-order", 1.0, 2)
+    keep = level_by_level._keep
+    monkeypatch.setattr(level_by_level, "PLACE", "again")
+
+    def stop(context: Any, where: Path) -> None:
+        if where.name == "pass-2-level-0":
+            raise KeyboardInterrupt
+        keep(context, where)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(level_by_level, "_keep", stop)
+        with pytest.raises(KeyboardInterrupt):
+            level_by_level.walk(out, made, 0, "graph-order", 1.0, 2)
+    place = training(out, "graph-order", "again")
+    kept, trained = RunDir.read(place.parent / "textbooks"), RunDir.read(place)
+    one, two = kept.load_checkpoint("tune"), trained.load_checkpoint("pretrain")
+    assert one is not None
+    assert two is not None
+    name = "student_state.safetensors"
+    assert (one[0] / name).read_bytes() == (two[0] / name).read_bytes()
+    assert level_by_level.walk(out, made, 0, "graph-order", 1.0, 2) == whole
+    assert kept.load_checkpoint("tune") is None, "a state is given up once it has answered"
+    replies = [p.read_bytes() for p in sorted(place.parent.glob("*/evaluation/after-*.jsonl"))]
+    other = training(out, "graph-order").parent.glob("*/evaluation/after-*.jsonl")
+    assert replies == [p.read_bytes() for p in sorted(other)]
+
+
+def test_level_by_level_from_its_command_to_the_page(out: Path, tmp_path: Path) -> None:
+    with pytest.raises(SystemExit):
+        level_by_level.main(["--out", str(out), "--share", "0"])
+    level_by_level.main(["--out", str(out), "--share", "0.5", "--jobs", "1"])
+    found = json.loads((out / level_tables.FILE).read_text())
+    assert [(r["seed"], r["arm"]) for r in found["runs"]] == [(0, "graph-order"), (0, "static")]
+    along, shuffled = ([(p["name"], p["tokens"]) for p in r["points"]] for r in found["runs"])
+    assert along == shuffled
+    assert found["runs"][0]["points"][1]["scores"]["eval"]["all"][1] == 2, "half of three questions"
+    losses = training(out, "static") / "rounds" / "01" / "observations.jsonl"
+    before = losses.stat().st_mtime_ns
+    assert level_by_level.walk(out, study.load(out)[0], 0, "static", 0.5, 1) == found["runs"][1]
+    assert losses.stat().st_mtime_ns == before
+    page.main(["--out", str(out), "--to", str(tmp_path)])
+    text = (tmp_path / "RESULTS.md").read_text(encoding="utf-8")
+    for words in ("## Level by level", "| level 1 |", "50% of the questions", "level_by_level --out", "| no level |"):
+        assert words in text
+    for picture in ("results-levels.svg", "results-levels-along.svg"):
+        assert picture in text
+        assert (tmp_path / picture).read_text(encoding="utf-8").startswith("<svg")
+
+
+def test_level_by_level_needs_a_finished_source(out: Path, tmp_path: Path) -> None:
+    study.begin(tmp_path, study.load(out)[0], "the command")
+    with pytest.raises(SystemExit, match="no finished arm static"):
+        level_by_level.main(["--out", str(tmp_path)])
+
+
+def test_a_share_of_the_questions_of_each_topic(tmp_path: Path) -> None:
+    """eval: 12 of 24 on each of 17 topics; transfer: 4 of 8 on 13, 3 of 6 on 4; general: 9 of 18 on 13."""
+    with RunDir.open(tmp_path / "run", {}, {}) as source:
+        for split, items in load_skill("calculus").held_out.items():
+            source.write_held_out(split, items)
+        half = level_points.questions(source, 0.5)
+        assert {split: len(items) for split, items in half.items()} == {"eval": 204, "transfer": 64, "general": 117}
+        for split, items in half.items():
+            assert len({i.id for i in items} & {i.id for i in source.held_out(split).read()}) == len(items)
+            assert set(Counter(i.topic for i in items).values()) <= {12, 9, 4, 3}
+        assert level_points.questions(source, 0.5) == half
+        assert {len(items) for items in level_points.questions(source, 0.001).values()} == {17, 13}
+
+
+def test_a_budget_that_ends_before_the_levels_do_is_refused(out: Path) -> None:
+    short = replace(study.load(out)[0], budget=300)
+    with pytest.raises(UsageError, match="the budget of 300 target tokens ends before pass 2"):
+        level_by_level.walk(out, short, 0, "static", 1.0, 2)
+
+
+def test_level_tables_by_hand() -> None:
+    """Right after level 2: 2 and 4 of 4 along, 1 and 2 of 4 shuffled: 75 % and 37.5 %, differences 25 and 50 points."""
+
+    def line(seed: int, arm: str, right: int) -> dict[str, Any]:
+        levels = {"all": [right, 4], "10": [0, 1], "2": [right, 2], "none": [0, 1]}
+        points = [("base", 0, {"all": [0, 4]}), ("level 2", 100 + seed, levels)]
+        made = [{"name": n, "tokens": t, "scores": {"eval": s, "transfer": {}, "general": {}}} for n, t, s in points]
+        return {"seed": seed, "arm": arm, "points": made}
+
+    runs = [line(0, "graph-order", 2), line(1, "graph-order", 4), line(0, "static", 1), line(1, "static", 2)]
+    assert level_tables.order(runs) == {"base": 0, "level 2": 100.5}
+    assert level_tables.levels(runs, "eval") == ["2", "10", "none"]
+    assert level_tables.over_seeds(runs, "graph-order", "level 2", "eval").mean == 0.75
+    assert level_tables.over_seeds(runs, "static", "level 2", "eval").mean == 0.375
+    assert level_tables.shares(runs, "graph-order", "level 2", "eval") == {0: 0.5, 1: 1.0}
+    e = level_tables.difference(runs, "level 2", "eval")
+    assert (e.mean, e.n) == (0.375, 2)
+    assert level_tables.difference(runs[1:], "level 2", "eval").n == 1
+    listed = level_tables.estimates(runs[:1])
+    which = {"arm": "graph-order", "point": "level 2", "split": "eval", "level": "all"}
+    assert {**which, "mean": 0.5, "low": None, "high": None, "n": 1} in listed
+    assert not [row for row in listed if row["split"] == "transfer"]
+    text = "\n".join(level_tables.section({"share": 0.5, "runs": runs}))
+    assert "| level 2 | 100 | 75.0 [0.0, 100.0] | 37.5 [0.0, 100.0] | +37.5 [" in text
+    assert "–" in text
+    drawn = level_tables.pictures({"share": 0.5, "runs": runs})["results-levels-along.svg"]
+    assert "eval, level 10" in drawn
+    assert "no level" not in drawn
 
 
 def test_our_rule_finds_what_stands_out_in_its_skill() -> None:
