@@ -68,8 +68,10 @@ PHASES = {
     # Not shipped yet: right in 61 % of its social studies, in 87 % of its calculus.
     "teacher_4": Phase(("teacher_2", "teacher_3"), "social_teaching:both_documents", 15_000, 384, 10, 1200, 12, 12, 10,
                        0.006, 0.0025, 1),
-    "teacher_5": Phase("teacher_4", "social_teaching:last_documents", 19_200, 384, 12, 1600, 12, 12, 12,
+    "teacher_5": Phase("teacher_4", "social_teaching:equal_documents", 19_200, 384, 12, 1600, 12, 12, 12,
                        0.006, 0.0025, 1),
+    "teacher_6": Phase(("teacher_4", "teacher_5"), "social_teaching:choosing_documents", 13_800, 384, 14, 1150, 12, 12,
+                       14, 0.006, 0.0025, 1),
 }  # fmt: skip
 #: What is shipped: the mean of the weights that these phases ended with.
 LAST = {"student": ("student_5", "student_6"), "teacher": ("teacher_2", "teacher_3")}

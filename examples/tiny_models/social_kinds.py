@@ -27,6 +27,7 @@ from .steps import Item
 SUBJECT = "Social studies"
 NAMES = list(TOPICS)
 LETTERS = "ABCD"
+CHOICES = len(LETTERS)
 ORDER, CENTURIES = "Order of events", "Centuries"
 YEARS = dict(EVENT_YEARS)
 #: How often each form comes, by difficulty: ask, back, claim, choice.
@@ -74,19 +75,21 @@ def asked(rng: Random, topic: Topic, fact: tuple[str, str], back: bool, held: bo
     return Asked(item, known, wanted)
 
 
-def choice(rng: Random, topic: Topic, fact: tuple[str, str], back: bool, held: bool = False) -> Item:
-    """A question with four choices, one of them right."""
+def choice(
+    rng: Random, topic: Topic, fact: tuple[str, str], back: bool, held: bool = False, choices: int = CHOICES
+) -> Item:
+    """A question with choices, one of them right."""
     question = asked(rng, topic, fact, back, held)
     y = fact[1]
     pool = {short(a) for a, b in topic.facts if b != y} if back else {short(b) for _, b in topic.facts if b != y}
-    options = rng.sample(sorted(pool), 3)
-    at = rng.randrange(4)
+    options = rng.sample(sorted(pool), choices - 1)
+    at = rng.randrange(choices)
     options.insert(at, question.item.answer)
-    choices = [f"{letter}) {option}" for letter, option in zip(LETTERS, options, strict=True)]
+    lettered = [f"{letter}) {option}" for letter, option in zip(LETTERS, options, strict=False)]
     told = question.item.solution.removeprefix(f"{topic.name}: ")
     # Going through the choices up to the right one makes the letter the last one written.
-    told = f"{told} {' '.join(choices[: at + 1])}. That is {LETTERS[at]}."
-    return item_of(topic.name, f"{question.item.problem} {' '.join(choices)}", told, LETTERS[at])
+    told = f"{told} {' '.join(lettered[: at + 1])}. That is {LETTERS[at]}."
+    return item_of(topic.name, f"{question.item.problem} {' '.join(lettered)}", told, LETTERS[at])
 
 
 def claim(rng: Random, topic: Topic, fact: tuple[str, str], held: bool = False) -> Item:
@@ -143,7 +146,9 @@ def question(rng: Random, name: str, held: bool = False) -> Asked:
     return asked(rng, topic, rng.choice(topic.facts), topic.both_ways and rng.random() < 0.4, held)
 
 
-def make(rng: Random, name: str, level: str, held: bool = False, form: int | None = None) -> Item:
+def make(
+    rng: Random, name: str, level: str, held: bool = False, form: int | None = None, choices: int = CHOICES
+) -> Item:
     """An exercise of the named topic; the form (0 ask, 1 back, 2 claim, 3 choice) is drawn where none is given."""
     if name == ORDER:
         return order(rng, level, held).item
@@ -154,9 +159,9 @@ def make(rng: Random, name: str, level: str, held: bool = False, form: int | Non
     form = rng.choices(range(4), FORMS[level])[0] if form is None else form
     if form == 1 and not topic.both_ways:
         # From y to x there are more answers than one: only choices settle which is meant.
-        return choice(rng, topic, fact, True, held)
+        return choice(rng, topic, fact, True, held, choices)
     if form < 2:
         return asked(rng, topic, fact, form == 1, held).item
     if form == 2:
         return claim(rng, topic, fact, held)
-    return choice(rng, topic, fact, rng.random() < 0.5, held)
+    return choice(rng, topic, fact, rng.random() < 0.5, held, choices)

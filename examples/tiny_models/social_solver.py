@@ -28,7 +28,7 @@ from .social_wordings import (
 )
 
 _PARTS = re.compile(r"First: (.+?) Second: (.+)", re.S)
-_CHOICES = re.compile(r"(.+?) A\) (.+) B\) (.+) C\) (.+) D\) (.+)", re.S)
+_CHOICES = re.compile(r"(.+?) A\) (.+?) B\) (.+?)(?: C\) (.+?))?(?: D\) (.+?))?", re.S)
 _SENTENCE = re.compile(r"(?<=[.?]) ")
 
 
@@ -47,7 +47,7 @@ def solve(problem: str) -> str | None:
     if text.startswith(LET):
         return _chain(text)
     if found := _CHOICES.fullmatch(text):
-        return _choice(found[1], list(found.groups()[1:]))
+        return _choice(found[1], [option for option in found.groups()[1:] if option is not None])
     verdict = _claim(text)
     if verdict is not None:
         return "true" if verdict else "false"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from random import Random
 
 from . import teaching
@@ -10,15 +11,18 @@ from .corpus import Document, as_json, chat
 from .corpus import task as request
 from .kinds import LEVELS
 from .social_composing import compose, join
-from .social_kinds import NAMES, SUBJECT, ancestors, make, question
+from .social_kinds import CHOICES, NAMES, SUBJECT, ancestors, make, question
 from .social_textbooks import passage
 from .social_wordings import TOPICS
 from .steps import Item
 
 #: Share of social studies in the teacher's last training; the rest repeats the two before it, half and half.
 SHARE = 0.35
-#: What it still got wrong after that.
+#: What it still got wrong after that, and after the next.
 WEAK = ("Books", "Continents", "Currencies", "Forms of government", "Landmarks", "Order of events")
+WEAKEST = (*WEAK, "Languages", "Leaders", "Economic terms", "Order of events", "Order of events")
+#: It cannot make up four choices, of which one and only one is right; two or three it can.
+FEW = (2, 2, 3)
 #: Topics with composed exercises, each as likely as another.
 _JOINED = [name for name in NAMES if ancestors(name)]
 
@@ -36,68 +40,81 @@ def _pair(rng: Random) -> tuple[str, str]:
     return rng.choice(ancestors(name)), name
 
 
-def prerequisites(rng: Random) -> Document:
+@dataclass(frozen=True)
+class Draw:
+    """What documents are drawn from. `choices`: how many a question with choices may have."""
+
+    rng: Random
+    choices: Sequence[int] = (CHOICES,)
+
+    def make(self, name: str, level: str, form: int | None = None) -> Item:
+        """An exercise of one topic."""
+        return make(self.rng, name, level, form=form, choices=self.rng.choice(self.choices))
+
+
+def prerequisites(draw: Draw) -> Document:
     """The direct prerequisites of a topic."""
-    name = rng.choice(NAMES)
+    name = draw.rng.choice(NAMES)
     return chat(_task("prerequisites", f"skill: {name}"), as_json(prerequisites=list(TOPICS[name].needs)))
 
 
-def textbook(rng: Random) -> Document:
+def textbook(draw: Draw) -> Document:
     """A passage on a topic, on the prerequisites that the request names."""
-    name = rng.choice(NAMES)
+    name = draw.rng.choice(NAMES)
     needs = list(TOPICS[name].needs)
-    if rng.random() < 0.2:
-        needs = needs[: rng.randint(0, len(needs))]
+    if draw.rng.random() < 0.2:
+        needs = needs[: draw.rng.randint(0, len(needs))]
     asked = _task("textbook", f"skills: {name}", f"prerequisites: {'; '.join(needs) or 'none'}")
-    return chat(asked, passage(rng, name, needs))
+    return chat(asked, passage(draw.rng, name, needs))
 
 
-def exercise(rng: Random, topics: Sequence[str] = NAMES) -> Document:
+def exercise(draw: Draw, topics: Sequence[str] = NAMES) -> Document:
     """An exercise of one of the topics."""
-    name, level = rng.choice(topics), rng.choice(LEVELS)
-    return chat(_task("exercise", f"skills: {name}", f"difficulty: {level}"), _json(make(rng, name, level)))
+    name, level = draw.rng.choice(topics), draw.rng.choice(LEVELS)
+    return chat(_task("exercise", f"skills: {name}", f"difficulty: {level}"), _json(draw.make(name, level)))
 
 
-def composed(rng: Random) -> Document:
+def composed(draw: Draw) -> Document:
     """An exercise of a topic and one that it builds on."""
-    pair, level = _pair(rng), rng.choice(LEVELS)
-    return chat(_task("exercise", f"skills: {'; '.join(pair)}", f"difficulty: {level}"), _json(compose(rng, pair)))
+    pair, level = _pair(draw.rng), draw.rng.choice(LEVELS)
+    return chat(_task("exercise", f"skills: {'; '.join(pair)}", f"difficulty: {level}"), _json(compose(draw.rng, pair)))
 
 
-def variant(rng: Random) -> Document:
+def variant(draw: Draw) -> Document:
     """Another exercise of the topic, or of the two topics, of the one given; mostly in the same form."""
-    if rng.random() < 0.7:
-        skills, level = rng.choice(NAMES), rng.choice(LEVELS)
-        form = rng.choice((0, 0, 0, 1, 1, 2, 3))
-        given, new = (make(rng, skills, level, form=form) for _ in range(2))
+    if draw.rng.random() < 0.7:
+        skills, level = draw.rng.choice(NAMES), draw.rng.choice(LEVELS)
+        form = draw.rng.choice((0, 0, 0, 1, 1, 2, 3))
+        given, new = (draw.make(skills, level, form=form) for _ in range(2))
         while new.problem == given.problem:
-            new = make(rng, skills, level, form=form)
+            new = draw.make(skills, level, form=form)
     else:
-        pair = _pair(rng)
+        pair = _pair(draw.rng)
         skills = "; ".join(pair)
-        given, new = compose(rng, pair), compose(rng, pair)
+        given, new = compose(draw.rng, pair), compose(draw.rng, pair)
         while new.problem == given.problem:
-            new = compose(rng, pair)
+            new = compose(draw.rng, pair)
     return chat(_task("variant", f"skills: {skills}", f"problem: {given.problem}"), _json(new))
 
 
-def joined(rng: Random) -> Document:
+def joined(draw: Draw) -> Document:
     """One problem that joins two given ones."""
-    one, two = _pair(rng) if rng.random() < 0.8 else (rng.choice(NAMES),) * 2
-    first, second = question(rng, one), question(rng, two)
+    one, two = _pair(draw.rng) if draw.rng.random() < 0.8 else (draw.rng.choice(NAMES),) * 2
+    first, second = question(draw.rng, one), question(draw.rng, two)
     asked = _task(
         "compose", f"skills: {one}; {two}", f"problem: {first.item.problem}", f"problem: {second.item.problem}"
     )
-    return chat(asked, _json(join(rng, first, second)))
+    return chat(asked, _json(join(draw.rng, first, second)))
 
 
-def solving(rng: Random) -> Document:
+def solving(draw: Draw) -> Document:
     """A given problem, solved."""
-    item = make(rng, rng.choice(NAMES), rng.choice(LEVELS)) if rng.random() < 0.6 else compose(rng, _pair(rng))
+    rng = draw.rng
+    item = draw.make(rng.choice(NAMES), rng.choice(LEVELS)) if rng.random() < 0.6 else compose(rng, _pair(rng))
     return chat(_task("solve", f"problem: {item.problem}"), as_json(solution=item.solution, answer=item.answer))
 
 
-TASKS: dict[str, tuple[Callable[[Random], Document], float]] = {
+TASKS: dict[str, tuple[Callable[[Draw], Document], float]] = {
     "exercise": (exercise, 44),
     "composed": (composed, 18),
     "variant": (variant, 10),
@@ -108,13 +125,13 @@ TASKS: dict[str, tuple[Callable[[Random], Document], float]] = {
 }
 
 
-def social_documents(seed: int) -> Iterator[Document]:
-    """Endless documents of social studies alone."""
-    rng = Random(seed)
-    makers: Sequence[Callable[[Random], Document]] = [maker for maker, _ in TASKS.values()]
+def social_documents(seed: int, choices: Sequence[int] = (CHOICES,)) -> Iterator[Document]:
+    """Endless documents of social studies alone. `choices`: how many a question with choices may have."""
+    draw = Draw(Random(seed), choices)
+    makers: Sequence[Callable[[Draw], Document]] = [maker for maker, _ in TASKS.values()]
     weights = [weight for _, weight in TASKS.values()]
     while True:
-        yield rng.choices(makers, weights)[0](rng)
+        yield draw.rng.choices(makers, weights)[0](draw)
 
 
 def both_documents(seed: int) -> Iterator[Document]:
@@ -126,10 +143,19 @@ def both_documents(seed: int) -> Iterator[Document]:
         yield next(new) if rng.random() < SHARE else next(rng.choice(known))
 
 
-def last_documents(seed: int) -> Iterator[Document]:
-    """Endless documents for the teacher's last training: as many of one skill as of the other."""
+def equal_documents(seed: int) -> Iterator[Document]:
+    """Endless documents for the teacher's fifth training: as many of one skill as of the other."""
     rng = Random(seed)
-    known, new = teaching.last_documents(seed), social_documents(seed)
+    known, new = teaching.dividing_documents(seed), social_documents(seed)
     while True:
         kind = rng.random()
-        yield next(known) if kind < 0.5 else exercise(rng, WEAK) if kind < 0.62 else next(new)
+        yield next(known) if kind < 0.5 else exercise(Draw(rng), WEAK) if kind < 0.62 else next(new)
+
+
+def choosing_documents(seed: int) -> Iterator[Document]:
+    """Endless documents for the teacher's last training: what it still got wrong, and few choices."""
+    rng = Random(seed)
+    known, new, draw = teaching.weak_documents(seed), social_documents(seed, FEW), Draw(rng, FEW)
+    while True:
+        kind = rng.random()
+        yield next(known) if kind < 0.5 else exercise(draw, WEAKEST) if kind < 0.65 else next(new)

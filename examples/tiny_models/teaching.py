@@ -28,7 +28,20 @@ LAST = {
     "Quotient rule": 2.0,
 }
 _PRACTICE = {name: w * SLOW.get(name, 2.0 if name in FITTED else 1.0) for name, w in _SHARES.items()}
+#: What it forgot again while it learned a second skill.
+WEAK = {
+    "Like terms": 8.0,
+    "Negative numbers": 4.0,
+    "Powers": 4.0,
+    "Factoring": 3.0,
+    "Limits by factoring": 3.0,
+    "Linear equations": 3.0,
+    "Definite integrals": 2.0,
+    "Antiderivatives": 2.0,
+}
 _REVISION = {name: w * LAST.get(name, 1.0) for name, w in _SHARES.items()}
+_WEAK = {name: w * WEAK.get(name, 1.0) for name, w in _SHARES.items()}
+_with_long_divisions = partial(is_writable, long_divisions=True)
 
 
 def _anything(item: Item) -> bool:
@@ -196,6 +209,11 @@ def revision_documents(seed: int) -> Iterator[Document]:
     return _documents(seed, _REVISION, is_writable)
 
 
-def last_documents(seed: int) -> Iterator[Document]:
+def dividing_documents(seed: int) -> Iterator[Document]:
     """Endless documents with long divisions: a student that only ever sees the table forgets how to divide."""
-    return _documents(seed, _PRACTICE, partial(is_writable, long_divisions=True))
+    return _documents(seed, _PRACTICE, _with_long_divisions)
+
+
+def weak_documents(seed: int) -> Iterator[Document]:
+    """The same, with what was wrong longest more often."""
+    return _documents(seed, _WEAK, _with_long_divisions)

@@ -33,7 +33,12 @@ from examples.tiny_models.steps import Item  # noqa: E402
 
 FOLDER = ROOT / "examples" / "social_studies"
 LEVELS = ("easy", "medium", "hard")
-STREAMS = [social_reading.base_documents, social_teaching.both_documents]
+STREAMS = [
+    social_reading.base_documents,
+    social_teaching.both_documents,
+    social_teaching.equal_documents,
+    social_teaching.choosing_documents,
+]
 TOLD = [topic for topic in TOPICS.values() if topic.facts]
 
 
@@ -214,11 +219,12 @@ def rebuilt(asked: str, prompts: Prompts) -> str:
     return request.messages[-1].content
 
 
+@pytest.mark.parametrize("choices", [(4,), social_teaching.FEW])
 @pytest.mark.parametrize("task", social_teaching.TASKS)
-def test_requests_are_the_products_own_and_every_reply_is_right(task: str) -> None:
+def test_requests_are_the_products_own_and_every_reply_is_right(task: str, choices: tuple[int, ...]) -> None:
     rng, prompts = Random(task), Prompts(load_skill(str(FOLDER)), TeacherSettings(), 0)
     for _ in range(150):
-        (asked, low), (written, high) = social_teaching.TASKS[task][0](rng)
+        (asked, low), (written, high) = social_teaching.TASKS[task][0](social_teaching.Draw(rng, choices))
         assert (low, high) == (corpus.ASKED, corpus.WRITTEN)
         request = asked.removeprefix("<|user|>").removesuffix("<|assistant|>")
         assert rebuilt(request, prompts) == request
