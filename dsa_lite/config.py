@@ -62,6 +62,10 @@ class StudentSettings(Section):
         default="none",
         description="the frozen base's linear layers in 4 or 8 bits (torch: pip install dsa-lite[qlora])",
     )
+    shard: bool = Field(
+        default=False,
+        description="torch, several GPUs: each process holds a part of the frozen base; one process holds all of it",
+    )
     max_tokens: int = Field(default=1024, gt=0, description="longer examples are dropped and listed, never cut")
     checkpoint_seconds: float = Field(default=60.0, gt=0, description="time between two checkpoints, s")
 

@@ -68,7 +68,7 @@ class Sampling:
         """One token for each row of logits (b, V): where the cumulated probability passes the row's chance (b,)."""
         scaled = (logits.astype(np.float64) - logits.max(axis=1, keepdims=True)) / self.temperature
         cumulated = np.exp(scaled).cumsum(axis=1)
-        return [int(np.searchsorted(row, u * row[-1], side="right")) for row, u in zip(cumulated, chances, strict=True)]
+        return [int(token) for token in (cumulated <= chances[:, None] * cumulated[:, -1:]).sum(axis=1)]
 
 
 class StudentOptions(Record):
@@ -92,6 +92,10 @@ class StudentOptions(Record):
         default="auto", description="less memory for more time, the same results; auto: once memory has run out"
     )
     quantize: Quantize = Field(default="none", description="bits of the frozen base's linear layers; the rest is whole")
+    shard: bool = Field(
+        default=False,
+        description="each process of a launch holds a part of the frozen base, a lone one all; not results",
+    )
 
 
 class Tokenizer(Protocol):

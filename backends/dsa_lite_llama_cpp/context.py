@@ -8,6 +8,7 @@ a dummy row where a sequence is idle. Which widths give the same bits is measure
 from __future__ import annotations
 
 import ctypes
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dsa_lite_llama_cpp.model import Model
+from dsa_lite_llama_cpp.threads import Threads
 
 _CHUNK = 512
 #: Rows scored at once: for each, llama.cpp keeps as many numbers as the vocabulary has tokens.
@@ -30,9 +32,9 @@ class Context:
     """`slots` sequences that write, then `spares` that only keep prefixes. Only whole sequences are cleared or copied:
     with a stream each, anything partial aborts the process."""
 
-    def __init__(self, model: Model, *, slots: int, spares: int, tokens: int, threads: int) -> None:
+    def __init__(self, model: Model, *, slots: int, spares: int, tokens: int, threads: Threads) -> None:
         """`tokens`: capacity of each sequence. Raises RuntimeError when it does not fit into memory."""
-        self._model = model
+        self._model, self._threads = model, threads
         self.slots, self.spares = slots, spares
         sequences = slots + spares
         refusal = RuntimeError(f"no memory for {sequences} sequences of {tokens} tokens")
@@ -43,7 +45,7 @@ class Context:
         params.n_batch = params.n_ubatch = max(_CHUNK, slots)
         params.n_seq_max = sequences
         params.n_outputs_max = max(_SCORED, sequences)
-        params.n_threads = params.n_threads_batch = threads
+        params.n_threads, params.n_threads_batch = threads.most, threads.now
         params.kv_unified = False
         params.no_perf = True
         if model.small_cache:
@@ -108,9 +110,14 @@ class Context:
         C.llama_free(self.pointer)
 
     def _decode(self, rows: Rows) -> None:
+        worked, passed = time.process_time(), time.perf_counter()
         code = C.llama_decode(self.pointer, rows.batch)
         if code != 0:
             raise DecodeFailed(f"llama_decode returned {code}")
+        if self._model.gpu_share or rows.batch.n_tokens == 1:
+            return  # threads that wait for a GPU, or of which a lone row needs always the same number
+        if self._threads.computed(time.process_time() - worked, time.perf_counter() - passed):
+            C.llama_set_n_threads(self.pointer, self._threads.most, self._threads.now)
 
     def _equal_widths(self) -> tuple[int, ...]:
         """Row counts, ascending, at which every row comes out with the same bits as at the full one.

@@ -16,6 +16,7 @@ from dsa_lite_llama_cpp.model import Model
 from dsa_lite_llama_cpp.prefixes import Prefixes, split
 from dsa_lite_llama_cpp.sampling import NothingAllowed, Sampler
 from dsa_lite_llama_cpp.sizing import Sizing
+from dsa_lite_llama_cpp.threads import Threads
 
 
 @dataclass
@@ -45,7 +46,7 @@ class Engine:
         self, model: Model, options: dict[str, Any], threads: int, say: Callable[[dict[str, Any]], None]
     ) -> None:
         self._model = model
-        self._threads = threads
+        self._threads = Threads(threads)
         self._say = say
         # On a CPU the time this thread worked: waiting for other programs is no measure of a step.
         self._clock = time.perf_counter if model.gpu_share else time.thread_time

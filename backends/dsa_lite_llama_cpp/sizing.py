@@ -7,6 +7,7 @@ from typing import Any
 from dsa_lite_llama_cpp.context import Context
 from dsa_lite_llama_cpp.memory import cache_budget
 from dsa_lite_llama_cpp.model import Model
+from dsa_lite_llama_cpp.threads import Threads
 
 #: How many sequences there are at most where the user does not say; how many of them write is `Flight`'s to find.
 _SLOTS = 32
@@ -44,7 +45,7 @@ class Sizing:
             return f"{what} need {asked:.1f} GiB of memory beside the model, {self._budget / _GIB:.1f} GiB may be used"
         return ""
 
-    def context(self, need: int, last: int, threads: int) -> Context:
+    def context(self, need: int, last: int, threads: Threads) -> Context:
         """One whose sequences hold `need` tokens, and half as many again as the `last` one's (0: the first).
 
         Raises RuntimeError when not even a single sequence gets memory.

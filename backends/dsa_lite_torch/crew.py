@@ -32,6 +32,10 @@ class Lost(TrainingError):
     """Another process has ended, or does not answer any more."""
 
 
+class Stopped(TrainingError):
+    """This process has left its part of an order because another one could not do its own."""
+
+
 @dataclass(frozen=True)
 class _Failed:
     """What a process sends instead of a result."""
@@ -56,7 +60,7 @@ class Crew:
         self.rank, self.size = dist.get_rank(), dist.get_world_size()
         self.direct = False  # every process has a GPU of its own: tensors go from one to the other
         self._orders = dist.new_group(backend="gloo", timeout=_FOR_EVER if self.rank else patience)
-        self._work = dist.new_group(timeout=patience)
+        self.work = dist.new_group(timeout=patience)
         self.broken = False  # in the middle of an order; when that was left, the others are somewhere else
 
     @classmethod
@@ -122,30 +126,32 @@ class Crew:
             own, mine = error, _Failed.of(error)
         everyone: list[Any] = [None] * self.size
         with self._reaching():
-            dist.all_gather_object(everyone, (socket.gethostname(), mine), group=self._work)
+            dist.all_gather_object(everyone, (socket.gethostname(), mine), group=self.work)
         results = [result for _, result in everyone]
         failed = [rank for rank, result in enumerate(results) if isinstance(result, _Failed)]
         if gradient is not None and not failed:
             self._add_up(gradient)
         self.broken = False
-        if own is not None:
+        if own is not None and not isinstance(own, Stopped):
             raise own
-        for rank in failed[:1]:
+        for rank in failed:
             failure: _Failed = results[rank]
+            if failure.kind is Stopped:
+                continue
             raise failure.kind(f"process {rank} on {everyone[rank][0]}: {failure.message}", hint=failure.hint)
         return results
 
     def _share(self, values: Tensor) -> None:
         wire = values if self.direct and values.is_cuda else values.cpu()
         with self._reaching():
-            dist.broadcast(wire, src=0, group=self._work)
+            dist.broadcast(wire, src=0, group=self.work)
         if self.rank and wire is not values:
             values.copy_(wire)
 
     def _add_up(self, gradient: Tensor) -> None:
         wire = gradient if self.direct and gradient.is_cuda else gradient.cpu()
         with self._reaching():
-            dist.reduce(wire, dst=0, group=self._work)
+            dist.reduce(wire, dst=0, group=self.work)
         if not self.rank and wire is not gradient:
             gradient.copy_(wire)
 

@@ -46,9 +46,13 @@ class _Group:
         self._padded = any(len(p) < width for p in prompts)
         self._cache = _cache(base, width + max_tokens)
 
-    @torch.inference_mode()
     def write(self, replies: Replies) -> None:
         """Fill the replies."""
+        # what FSDP puts together in inference mode could not be used in training
+        with torch.inference_mode() if self._base.shards is None else torch.no_grad():
+            self._write(replies)
+
+    def _write(self, replies: Replies) -> None:
         width = self._ids.shape[1]
         positions = (self._seen[:, :width].cumsum(1) - 1).clamp(min=0)
         token, step = self._choose(self._forward(self._ids, positions, width), replies), 0
@@ -61,13 +65,14 @@ class _Group:
 
     def _forward(self, ids: Tensor, positions: Tensor, length: int) -> Tensor:
         """Logits of each row's next token (b, V)."""
-        out = self._base.inner(
-            input_ids=ids,
-            attention_mask=self._seen[:, :length] if self._padded else None,
-            position_ids=positions,
-            past_key_values=self._cache,
-            use_cache=True,
-        )
+        with self._base.one_pass(gradient=False):
+            out = self._base.inner(
+                input_ids=ids,
+                attention_mask=self._seen[:, :length] if self._padded else None,
+                position_ids=positions,
+                past_key_values=self._cache,
+                use_cache=True,
+            )
         return self._base.logits(out.last_hidden_state[:, -1])
 
     def _choose(self, logits: Tensor, replies: Replies) -> Tensor:

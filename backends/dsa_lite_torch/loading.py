@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -16,6 +16,9 @@ from transformers.utils import logging as transformers_logging
 from dsa_lite.errors import ModelError, UsageError
 from dsa_lite.records import Precision
 from dsa_lite_torch.quantized import import_offline
+
+if TYPE_CHECKING:
+    from dsa_lite_torch.sharding import Shards
 
 _TOLERANCE = 2e-2  # of the largest logit, in bfloat16's favour
 
@@ -30,11 +33,16 @@ class Base:
     dtype: torch.dtype
     products: torch.dtype  # of the linear layers' weights and matrix products, where it differs from the rest
     context_tokens: int
+    shards: Shards | None = None  # None: this process holds all of it
 
     @property
     def inner(self) -> Any:
         """The network below the output layer."""
         return self.model.base_model
+
+    def one_pass(self, *, gradient: bool) -> AbstractContextManager[None]:
+        """What a forward pass of `inner`, and with `gradient` its backward pass, must be surrounded by."""
+        return nullcontext() if self.shards is None else self.shards.one_pass(gradient=gradient)
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Float32 logits (N, V) of hidden states (N, H)."""

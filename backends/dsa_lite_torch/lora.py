@@ -9,6 +9,7 @@ import json
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from dsa_lite.student import StudentOptions
 from dsa_lite_torch.loading import Base
 from dsa_lite_torch.memory import Checkpoints
 from dsa_lite_torch.quantized import Packed
+from dsa_lite_torch.sharding import share_out
 
 _NAME = "default"
 _MERGED_BYTES = 2 << 30  # generation keeps merged copies of the layers below this size
@@ -40,6 +42,7 @@ class LoraModel:
         modules = _lora_modules(base)
         # layer by layer, before the rest follows: the device never holds the whole base unpacked
         packed = [_pack(module.get_base_layer(), base, options) for module in modules]
+        base.shards = share_out(base, options)
         base.model.to(base.device)
         self._layers = [_Layer(self, module, weight) for module, weight in zip(modules, packed, strict=True)]
         self.parameters: list[nn.Parameter] = [p for layer in self._layers for p in (layer.a, layer.b)]
@@ -49,7 +52,7 @@ class LoraModel:
         """For many small forward passes: the adapter folded into copies of the weights, or the base alone."""
         size = sum(layer.size * self.base.dtype.itemsize for layer in self._layers)
         self.enabled = adapter
-        for layer in self._layers if size <= _MERGED_BYTES else []:
+        for layer in self._layers if size <= _MERGED_BYTES and self.base.shards is None else []:
             layer.merge(self.base.dtype)
         try:
             yield
@@ -78,10 +81,10 @@ class _Layer:
 
     def __init__(self, owner: LoraModel, module: Any, packed: Packed | None) -> None:
         inner = module.get_base_layer()
-        inner.weight.data = inner.weight.data.to(owner.base.products)
-        whole = _upright(inner)
-        self.weight: Callable[[], Tensor] = packed or (lambda: whole)
-        self.dtype, self.size = owner.base.products, (packed or whole).shape.numel()
+        # what is shared out is whole in the module itself, for a while
+        whole = partial(_upright, inner) if owner.base.shards else _always(_upright(inner))
+        self.weight: Callable[[], Tensor] = packed or whole
+        self.dtype, self.size = owner.base.products, (packed or inner.weight).shape.numel()
         self.bias: Tensor | None = inner.bias
         self.a: nn.Parameter = module.lora_A[_NAME].weight
         self.b: nn.Parameter = module.lora_B[_NAME].weight
@@ -155,6 +158,10 @@ class _LoraLinear(torch.autograd.Function):
         return g_x, g_dropped, None, g_a, g_b, None
 
 
+def _always(weight: Tensor) -> Callable[[], Tensor]:
+    return lambda: weight
+
+
 def _upright(layer: Any) -> Tensor:
     """The weight (out, in): transformers' Conv1D (GPT-2) holds it transposed."""
     weight: Tensor = layer.weight
@@ -162,8 +169,9 @@ def _upright(layer: Any) -> Tensor:
 
 
 def _pack(layer: Any, base: Base, options: StudentOptions) -> Packed | None:
-    """The layer's weight, packed on the device and taken out of the layer; None where it stays as it is."""
+    """The layer's weight, packed on the device and taken out of the layer; None where it stays, in its precision."""
     if options.quantize == "none":
+        layer.weight.data = layer.weight.data.to(base.products)
         return None
     packed = Packed(_upright(layer).data.to(base.device, base.products), options.quantize)
     layer.weight.data = torch.empty(0, 0)

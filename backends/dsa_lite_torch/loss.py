@@ -97,13 +97,14 @@ def _run_micro(
 
     places = on_device(micro.row * micro.inputs.shape[1] + micro.column)
     positions = None if micro.positions is None else on_device(micro.positions).long()
-    with torch.set_grad_enabled(scale is not None):
-        hidden = base.inner(input_ids=on_device(micro.inputs).long(), position_ids=positions, use_cache=False)[0]
-        picked = hidden.reshape(-1, hidden.shape[-1]).index_select(0, places)
     scales = None if scale is None else on_device(scale.astype(np.float32))
-    losses, right, gradient = target_losses(base, picked.detach(), on_device(micro.targets).long(), scales)
-    if gradient is not None:
-        torch.autograd.backward(picked, gradient)
+    with base.one_pass(gradient=scale is not None):
+        with torch.set_grad_enabled(scale is not None):
+            hidden = base.inner(input_ids=on_device(micro.inputs).long(), position_ids=positions, use_cache=False)[0]
+            picked = hidden.reshape(-1, hidden.shape[-1]).index_select(0, places)
+        losses, right, gradient = target_losses(base, picked.detach(), on_device(micro.targets).long(), scales)
+        if gradient is not None:
+            torch.autograd.backward(picked, gradient)
     return losses.cpu().double().numpy(), right.cpu().numpy()
 
 

@@ -24,7 +24,7 @@ class Checkpoints:
     """
 
     def __init__(self, base: Base, generator: Callable[[], torch.Generator | None]) -> None:
-        blocks = [module for module in base.inner.modules() if isinstance(module, GradientCheckpointingLayer)]
+        blocks = blocks_of(base)
         for block in blocks:
             block.forward = partial(self._run, block.forward)
         self.possible, self.on, self._generator = bool(blocks), False, generator
@@ -40,6 +40,11 @@ class Checkpoints:
         """For the first time and for the second."""
         generator = self._generator()
         return nullcontext(), nullcontext() if generator is None else _replayed(generator, generator.get_state())
+
+
+def blocks_of(base: Base) -> list[Any]:
+    """The layers that a base's network is a row of, in their order; none where transformers does not mark them."""
+    return [module for module in base.inner.modules() if isinstance(module, GradientCheckpointingLayer)]
 
 
 @contextmanager

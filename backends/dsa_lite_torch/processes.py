@@ -8,7 +8,7 @@ process, so adapters cannot drift apart, and a state saved by several processes 
 from __future__ import annotations
 
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -88,7 +88,8 @@ class Member(TorchStudent):
     @property
     def device(self) -> str:
         """What computes, e.g. "cuda:0 (NVIDIA H100, bfloat16), 2 processes"."""
-        return f"{super().device}, {self._membership.crew.size} processes"
+        sharded = ", base sharded" if self._shared.lora.base.shards else ""
+        return f"{super().device}, {self._membership.crew.size} processes{sharded}"
 
     def place(self) -> _Place:
         """What must, and what may differ from one process to the other."""
@@ -114,9 +115,13 @@ class Member(TorchStudent):
         """This process's share of an order, and everyone's results by rank."""
         crew, state = self._membership.crew, self._state
         if isinstance(order, _Write):
-            return crew.carry_out(partial(self._write_share, order), state.values.data)
+            return crew.carry_out(self._in_step(partial(self._write_share, order)), state.values.data)
         gradient = state.values.grad if order.train else None
-        return crew.carry_out(partial(self._pass_share, order), state.values.data, gradient)
+        return crew.carry_out(self._in_step(partial(self._pass_share, order)), state.values.data, gradient)
+
+    def _in_step(self, work: Callable[[], Any]) -> Callable[[], Any]:
+        shards = self._shared.lora.base.shards
+        return work if shards is None else partial(shards.in_step, work)
 
     def _pass(self, batch: Batch, *, train: bool) -> list[Observation]:
         seed = None
@@ -191,6 +196,8 @@ def open_together(crew: Crew, source: str, options: StudentOptions) -> Member:
     try:
         for rank, (mine, other) in enumerate(_enlist(crew, order, students)):
             _refuse_another(rank, mine, other)
+            if options.shard and other.gpu and not crew.direct:
+                raise UsageError("student.shard needs a GPU for every process", hint="start fewer processes")
     except DsaError:
         crew.tell(_Close(order.student))
         raise

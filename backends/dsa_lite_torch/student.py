@@ -20,6 +20,7 @@ from dsa_lite_torch.lora import LoraModel
 from dsa_lite_torch.loss import lengths, run_batch
 from dsa_lite_torch.memory import ran_out, release
 from dsa_lite_torch.quantized import require
+from dsa_lite_torch.sharding import refuse
 from dsa_lite_torch.state import AdapterState
 
 _CPU_TOKENS = 1024  # more rows at a time do not make a CPU faster, but leave its caches
@@ -55,6 +56,7 @@ class TorchStudent:
         if options.threads:
             torch.set_num_threads(options.threads)
         device, dtype = choose_device(options.device, options.precision)
+        refuse(options, device)
         require(options.quantize, device)
         folder = find_folder(source)
         tokenizer = FolderTokenizer(folder)
@@ -91,10 +93,11 @@ class TorchStudent:
         """What computes, e.g. "cpu (2 threads, float32)"."""
         base = self._shared.lora.base
         dtype = str(base.products).removeprefix("torch.")
+        whole = ", not sharded in one process" if self._shared.options.shard and not base.shards else ""
         if base.device.type == "cuda":
-            return f"{base.device} ({torch.cuda.get_device_name(base.device)}, {dtype})"
+            return f"{base.device} ({torch.cuda.get_device_name(base.device)}, {dtype}){whole}"
         threads = f"{torch.get_num_threads()} threads, " if base.device.type == "cpu" else ""
-        return f"{base.device} ({threads}{dtype})"
+        return f"{base.device} ({threads}{dtype}){whole}"
 
     @property
     def tokenizer(self) -> Tokenizer:

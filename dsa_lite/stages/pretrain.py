@@ -21,7 +21,7 @@ STAGE = "pretrain"
 
 
 def inputs(context: Context) -> dict[str, object]:
-    student = context.config.student.model_dump(exclude={"checkpoint_seconds", "gradient_checkpointing"})
+    student = context.config.student.model_dump(exclude={"checkpoint_seconds", "gradient_checkpointing", "shard"})
     if student["quantize"] == "none":  # as before there was a choice: such runs go on
         del student["quantize"]
     return {

@@ -331,7 +331,6 @@ def test_in_one_process_the_base_stays_whole_and_says_so(tiny_model_folder: Path
 def test_a_quantised_base_is_not_sharded(tiny_model_folder: Path) -> None:
     from dsa_lite_torch import open_student
 
-    pytest.importorskip("bitsandbytes")
     options = StudentOptions(lora_rank=4, device="cpu", threads=1, quantize="4bit", shard=True)
     with pytest.raises(UsageError, match=r"student\.shard does not go together with student\.quantize = 4bit"):
         open_student(str(tiny_model_folder), options)

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 pytest.importorskip("llama_cpp")
 
-from dsa_lite_llama_cpp.threads import Threads  # noqa: E402
+import dsa_lite
+from dsa_lite_llama_cpp.engine import Engine
+from dsa_lite_llama_cpp.model import Model
+from dsa_lite_llama_cpp.threads import Threads
+
+BUNDLED = next((Path(dsa_lite.__file__).parent / "bundled" / "teacher").glob("*.gguf"))
+OPTIONS = {"context_tokens": 0, "in_flight": 0, "gpu_layers": 0, "slots": 0}
 
 
 def steps(threads: Threads, seconds: float, free: float) -> list[int]:
@@ -43,3 +52,33 @@ def test_never_none_and_never_more_than_all(most: int, taken: list[tuple[float, 
         changed = threads.computed(min(threads.now, free) * passed, passed)
         assert 1 <= threads.now <= most
         assert changed == (threads.now != before)
+
+
+def replies(change: bool) -> dict[int, str]:
+    """What the bundled teacher writes with two threads, or with one and two in turn."""
+    said: list[dict[str, Any]] = []
+    engine = Engine(Model(str(BUNDLED), 0), OPTIONS, 2, said.append)
+    numbers = engine._threads
+    seen = set()
+
+    def alternating(worked: float, passed: float) -> bool:
+        seen.add(numbers.now)
+        numbers.now = 3 - numbers.now if change else 2
+        return True
+
+    numbers.computed = alternating  # type: ignore[method-assign]
+    for ticket in range(6):
+        prompt = "<|user|>task: exercise\nsubject: Calculus\nskills: Chain rule\ndifficulty: hard<|assistant|>"
+        settings = {"schema": None, "temperature": 0.8, "top_p": 1.0, "seed": ticket, "max_tokens": 60}
+        engine.ask({"ticket": ticket, "prompt": prompt * (1 + 4 * ticket), "shared": "", **settings})
+    while not engine.idle:
+        engine.turn()
+    assert seen == ({1, 2} if change else {2})
+    return {m["ticket"]: m["text"] for m in said if m["kind"] == "reply"}
+
+
+def test_replies_are_the_same_whatever_the_number() -> None:
+    steady = replies(change=False)
+    assert len(steady) == 6
+    assert all(steady.values())
+    assert replies(change=True) == steady
