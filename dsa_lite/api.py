@@ -17,8 +17,8 @@ from typing import Any
 
 from dsa_lite.errors import UsageError
 from dsa_lite.events import Emit, Event
-from dsa_lite.io.config_files import chosen_layers, flag_layers
-from dsa_lite.io.rundir import RunDir
+from dsa_lite.io.run_folder.rundir import RunDir
+from dsa_lite.io.settings.files import chosen_layers, flag_layers
 from dsa_lite.stages import pipeline
 from dsa_lite.stages.export import Exported, default_out
 from dsa_lite.stages.export import export as write_export

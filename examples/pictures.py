@@ -21,7 +21,7 @@ from rich.console import Console
 from dsa_lite.cli.outcome import print_map, print_scores
 from dsa_lite.cli.scatter import scatter
 from dsa_lite.cli.tables import heading
-from dsa_lite.io.rundir import RunDir
+from dsa_lite.io.run_folder.rundir import RunDir
 from dsa_lite.stages.report import last_decisions
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "msedge", "chrome")

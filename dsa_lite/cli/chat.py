@@ -116,7 +116,7 @@ def _asking(run: Path, versus: bool, max_tokens: int | None) -> Iterator[Ask]:
     """A function that asks the run's student, which stays open meanwhile."""
 
     quiet_environment()
-    from dsa_lite.io.rundir import RunDir
+    from dsa_lite.io.run_folder.rundir import RunDir
     from dsa_lite.stages.finished import asking
 
     wanted = {"before": False, "after": True} if versus else {"after": True}

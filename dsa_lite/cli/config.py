@@ -13,7 +13,7 @@ import click
 from dsa_lite.cli.failure import GuardedGroup, debug_option
 
 if TYPE_CHECKING:
-    from dsa_lite.io.config_files import Layer
+    from dsa_lite.io.settings.files import Layer
 
 #: Variables of our prefix that are neither a setting nor an option of a command.
 OWN_VARIABLES = ("DSA_LITE_MODELS",)
@@ -57,7 +57,7 @@ def show_command(
     as_json: bool,
 ) -> None:
     """Print the settings a run would have, and where each comes from."""
-    from dsa_lite.io.config_files import chosen_layers, load_config, settings_with_sources
+    from dsa_lite.io.settings.files import chosen_layers, load_config, settings_with_sources
 
     models = _model_layers(teacher, student)
     layers = [*models, *chosen_layers(preset, file), *environment(context)]
@@ -82,7 +82,7 @@ def show_command(
 def schema_command(as_json: bool) -> None:
     """Print every setting with its type, default and meaning, as TOML or as a JSON schema."""
     from dsa_lite.config import Config
-    from dsa_lite.io.config_text import as_toml
+    from dsa_lite.io.settings.text import as_toml
 
     click.echo(json.dumps(Config.model_json_schema(), indent=2) if as_json else as_toml(Config()), nl=as_json)
 
@@ -103,9 +103,9 @@ def init_command(file: Path, preset: str | None, force: bool) -> None:
     """
     from dsa_lite.cli.text import clean
     from dsa_lite.errors import UsageError
-    from dsa_lite.io.config_files import chosen_layers, load_config
-    from dsa_lite.io.config_text import as_toml
     from dsa_lite.io.files import write_atomic
+    from dsa_lite.io.settings.files import chosen_layers, load_config
+    from dsa_lite.io.settings.text import as_toml
 
     text = as_toml(load_config(chosen_layers(preset, None)), only_changed=True)
     if file.exists() and not force:
@@ -116,7 +116,7 @@ def init_command(file: Path, preset: str | None, force: bool) -> None:
 
 def environment(context: click.Context) -> list[Layer]:
     """What DSA_LITE_* variables set, one layer each. `context`: of any command; its group's options are no settings."""
-    from dsa_lite.io.config_environment import environment_layers
+    from dsa_lite.io.settings.environment import environment_layers
 
     root = context.find_root()
     options = _option_variables(root.command, root.auto_envvar_prefix or "DSA_LITE")
@@ -133,8 +133,8 @@ def _option_variables(command: click.Command, prefix: str) -> Iterator[str]:
 
 def _model_layers(teacher: str | None, student: str | None) -> list[Layer]:
     from dsa_lite.cli.models import machine_places
-    from dsa_lite.io.config_files import model_settings
-    from dsa_lite.io.models import bundled_models, choose_student, choose_teacher
+    from dsa_lite.io.models.choosing import bundled_models, choose_student, choose_teacher
+    from dsa_lite.io.settings.files import model_settings
 
     own = {found.role: model_settings(found.path) for found in bundled_models()}
     if teacher is not None:

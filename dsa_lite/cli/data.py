@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from dsa_lite.core.inspection import Example, Reader, Summary
     from dsa_lite.io.imports.layouts import Layout, Part
-    from dsa_lite.io.models import ModelChoice
+    from dsa_lite.io.models.choosing import ModelChoice
     from dsa_lite.model_folder import FolderTokenizer
 
 OPEN, CLOSE = "«", "»"  # around what is trained
@@ -106,7 +106,7 @@ def inspect_command(
 
 
 def _inspect_run(path: Path, student: str | None) -> Inspected:
-    from dsa_lite.io.rundir import RunDir
+    from dsa_lite.io.run_folder.rundir import RunDir
     from dsa_lite.stages.finished import config_of, identity_of
     from dsa_lite.stages.inspecting import of_run, round_of
 
@@ -118,7 +118,7 @@ def _inspect_run(path: Path, student: str | None) -> Inspected:
 
 
 def _inspect_file(path: Path, student: str | None, layout: Layout | None, columns: dict[Part, str]) -> Inspected:
-    from dsa_lite.io.config_files import load_config
+    from dsa_lite.io.settings.files import load_config
     from dsa_lite.stages.inspecting import of_file
 
     choice = _student(student)
@@ -128,7 +128,7 @@ def _inspect_file(path: Path, student: str | None, layout: Layout | None, column
 
 def _student(name: str | None, backend: str = "auto") -> ModelChoice:
     from dsa_lite.cli.models import machine_places
-    from dsa_lite.io.models import choose_student
+    from dsa_lite.io.models.choosing import choose_student
 
     return choose_student(name, backend, machine_places())
 

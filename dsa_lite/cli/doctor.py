@@ -188,7 +188,7 @@ def _probe(program: str) -> dict[str, str]:
 
 def _bundled(role: str) -> dict[str, str]:
     from dsa_lite.errors import DsaError
-    from dsa_lite.io.models import choose_student, choose_teacher
+    from dsa_lite.io.models.choosing import choose_student, choose_teacher
 
     try:
         choice = choose_teacher(None) if role == "teacher" else choose_student(None, "auto")

@@ -63,7 +63,7 @@ def export_command(
 
     What was written is loaded afresh and asked held-out questions; answers that differ from the student's are shown.
     """
-    from dsa_lite.io.rundir import RunDir
+    from dsa_lite.io.run_folder.rundir import RunDir
     from dsa_lite.stages.export import default_out, export
 
     quiet_environment()

@@ -61,8 +61,8 @@ def _read(source: str) -> tuple[SkillGraph, Mapping[str, Score], str]:
     from dsa_lite.core.graph import GraphBuilder, from_node_link
     from dsa_lite.errors import UsageError
     from dsa_lite.io.graph_files import scores_by_skill
-    from dsa_lite.io.run_list import close_runs
-    from dsa_lite.io.rundir import RunDir
+    from dsa_lite.io.run_folder.run_list import close_runs
+    from dsa_lite.io.run_folder.rundir import RunDir
     from dsa_lite.io.skills import load_skill
 
     if (path := named_run(source)) is not None:

@@ -14,7 +14,7 @@ from dsa_lite.cli.failure import debug_option
 from dsa_lite.cli.run_name import run_path
 
 if TYPE_CHECKING:
-    from dsa_lite.io.rundir import RunDir
+    from dsa_lite.io.run_folder.rundir import RunDir
     from dsa_lite.records import Decision, Exercise
     from dsa_lite.stages.report import RegionRow
 
@@ -47,7 +47,7 @@ def map_command(
 
     RUN is a run folder or the name of a run. The most telling examples of each region stand first.
     """
-    from dsa_lite.io.rundir import RunDir
+    from dsa_lite.io.run_folder.rundir import RunDir
 
     folder = RunDir.read(run)
     found = _found(folder, [region] if region else REGIONS)

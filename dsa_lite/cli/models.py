@@ -13,7 +13,7 @@ import click
 from dsa_lite.cli.failure import debug_option
 
 if TYPE_CHECKING:
-    from dsa_lite.io.found_models import Places
+    from dsa_lite.io.models.found import Places
 
 EPILOG = """\b
 Examples:
@@ -50,7 +50,7 @@ def models_command(folder: tuple[Path, ...], as_json: bool) -> None:
 
 def machine_places(folders: tuple[Path, ...] = ()) -> Places:
     """Where this machine keeps models, as its environment says; `folders` come first."""
-    from dsa_lite.io.found_models import places
+    from dsa_lite.io.models.found import places
 
     found = places(os.environ, Path.home(), sys.platform)
     return replace(found, folders=(*folders, *found.folders))
@@ -58,10 +58,10 @@ def machine_places(folders: tuple[Path, ...] = ()) -> Places:
 
 def _rows(where: Places, folders: tuple[Path, ...]) -> list[dict[str, Any]]:
     """One row per model. Those of a --folder are named by their path: run does not know that folder."""
-    from dsa_lite.io.found_models import find_models
     from dsa_lite.io.machine import free_memory
-    from dsa_lite.io.model_facts import describe
-    from dsa_lite.io.models import bundled_models
+    from dsa_lite.io.models.choosing import bundled_models
+    from dsa_lite.io.models.facts import describe
+    from dsa_lite.io.models.found import find_models
 
     free = free_memory()
     rows = []
@@ -86,7 +86,7 @@ def _print(rows: list[dict[str, Any]], where: Places) -> None:
 
     from dsa_lite.cli.tables import heading, stdout_console
     from dsa_lite.cli.text import clean
-    from dsa_lite.io.model_facts import STUDENT_MEMORY, TEACHER_MEMORY
+    from dsa_lite.io.models.facts import STUDENT_MEMORY, TEACHER_MEMORY
 
     console = stdout_console()
     titles = {"teacher": "Teachers (--teacher NAME)", "student": "Students (--student NAME)"}

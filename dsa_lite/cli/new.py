@@ -123,9 +123,9 @@ def _proposal(context: click.Context, title: str, teacher: str | None, seed: int
     """The teacher's proposal; why an attempt was refused goes to stderr."""
     from dsa_lite.cli.models import machine_places
     from dsa_lite.cli.text import clean
-    from dsa_lite.io.config_files import load_config
-    from dsa_lite.io.models import choose_teacher
+    from dsa_lite.io.models.choosing import choose_teacher
     from dsa_lite.io.plugins import open_teacher
+    from dsa_lite.io.settings.files import load_config
     from dsa_lite.stages.new_skill import propose
     from dsa_lite.teacher import TeacherOptions
 

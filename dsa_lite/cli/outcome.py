@@ -22,7 +22,7 @@ from dsa_lite.cli.tables import (
 from dsa_lite.cli.text import clean, duration
 
 if TYPE_CHECKING:
-    from dsa_lite.io.rundir import RunDir
+    from dsa_lite.io.run_folder.rundir import RunDir
 
 LEGEND = Text(
     "loss: mean nats per token; spread: its deviation over the epochs; wrong: share with a wrong step, where checked",

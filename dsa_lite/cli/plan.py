@@ -46,7 +46,7 @@ def print_plan(console: Console, job: Job, layers: Layers, reasons: Sequence[str
 
 def _print_settings(console: Console, job: Job, layers: Layers) -> None:
     from dsa_lite.core.fitting import with_budget
-    from dsa_lite.io.config_files import changes
+    from dsa_lite.io.settings.files import changes
 
     models = [(f"{choice.role}'s own file", choice.settings) for choice in (job.teacher, job.student)]
     rows = changes(job.config, [*models, *with_budget(layers, job.within)])

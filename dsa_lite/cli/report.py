@@ -30,7 +30,7 @@ def report_command(run: Path, out: Path | None) -> None:
     from dsa_lite.cli.text import clean, size
     from dsa_lite.io.files import write_atomic
     from dsa_lite.io.html import report_page
-    from dsa_lite.io.rundir import RunDir
+    from dsa_lite.io.run_folder.rundir import RunDir
 
     folder = RunDir.read(run)
     page = report_page(folder)

@@ -145,7 +145,7 @@ def resume_line(skill: str, out: Path, given: Mapping[str, Any], variables: Sequ
 
 def _layers(context: click.Context, given: Mapping[str, Any]) -> Layers:
     """Settings from the user: the preset, the file, the environment, then the flags."""
-    from dsa_lite.io.config_files import chosen_layers, flag_layers
+    from dsa_lite.io.settings.files import chosen_layers, flag_layers
 
     chosen = chosen_layers(given["preset"], given["config"])
     docs: Layers = [] if given["docs"] is None else [("--docs", {"docs": {"folder": str(given["docs"])}})]
@@ -199,7 +199,7 @@ def _run(job: Job, *, compare: str | None, fresh: bool, as_json: bool, quiet: bo
         return
     from dsa_lite.cli.outcome import print_outcome
     from dsa_lite.cli.tables import stdout_console
-    from dsa_lite.io.rundir import RunDir
+    from dsa_lite.io.run_folder.rundir import RunDir
 
     print_outcome(stdout_console(), summary, RunDir.read(job.out))
     if compared:

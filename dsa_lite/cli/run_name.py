@@ -13,7 +13,7 @@ def run_path(name: str) -> Path:
 
     Raises UsageError with close matches where there is neither.
     """
-    from dsa_lite.io.run_list import locate
+    from dsa_lite.io.run_folder.run_list import locate
 
     path = Path(name).expanduser()
     return named_run(name) or (path if path.exists() else locate(name, RUNS))
@@ -21,6 +21,6 @@ def run_path(name: str) -> Path:
 
 def named_run(name: str) -> Path | None:
     """The run at the path `name`, else the one of that name among the runs; None where there is neither."""
-    from dsa_lite.io.run_list import is_run
+    from dsa_lite.io.run_folder.run_list import is_run
 
     return next((path for path in (Path(name).expanduser(), RUNS / name) if is_run(path)), None)

@@ -14,7 +14,7 @@ from dsa_lite.cli.run_name import RUNS
 from dsa_lite.cli.show import show_command
 
 if TYPE_CHECKING:
-    from dsa_lite.io.run_list import RunFacts
+    from dsa_lite.io.run_folder.run_list import RunFacts
 
 _folder_option = click.option(
     "--folder",
@@ -40,7 +40,7 @@ def runs_group() -> None:
 @debug_option
 def list_command(folder: Path, as_json: bool) -> None:
     """List the runs, the latest first: skill, models, where they stand, scores, size on disk."""
-    from dsa_lite.io.run_list import facts, find_runs
+    from dsa_lite.io.run_folder.run_list import facts, find_runs
 
     runs = sorted((facts(path) for path in find_runs(folder)), key=lambda run: (-run.changed, run.path))
     if as_json:
@@ -59,7 +59,7 @@ def list_command(folder: Path, as_json: bool) -> None:
 @click.pass_context
 def show_one_command(context: click.Context, run: str, folder: Path, as_json: bool) -> None:
     """Show the stages and scores of RUN, as dsa-lite show does."""
-    from dsa_lite.io.run_list import locate
+    from dsa_lite.io.run_folder.run_list import locate
 
     context.invoke(show_command, run=locate(run, folder), as_json=as_json)
 
@@ -77,7 +77,7 @@ def rm_command(run: str, folder: Path, yes: bool) -> None:
     Files of other origin stay and are named. A run that is being worked on is not deleted.
     """
     from dsa_lite.cli.text import clean, size
-    from dsa_lite.io.run_list import delete, facts, locate
+    from dsa_lite.io.run_folder.run_list import delete, facts, locate
 
     path = locate(run, folder)
     found = facts(path)

@@ -11,7 +11,7 @@ from dsa_lite.cli.failure import debug_option
 from dsa_lite.cli.run_name import run_path
 
 if TYPE_CHECKING:
-    from dsa_lite.io.rundir import RunDir
+    from dsa_lite.io.run_folder.rundir import RunDir
 
 
 @click.command(
@@ -25,7 +25,7 @@ def show_command(run: Path, as_json: bool) -> None:
 
     RUN is a run folder or the name of a run; it may be unfinished, or being worked on.
     """
-    from dsa_lite.io.rundir import RunDir
+    from dsa_lite.io.run_folder.rundir import RunDir
 
     folder = RunDir.read(run)
     stages = _stages(folder)

@@ -35,7 +35,7 @@ def fit_job(
     Raises UsageError where nothing fits.
     """
     from dsa_lite.core.fitting import FREE, is_preset
-    from dsa_lite.io.config_files import settings_with_sources
+    from dsa_lite.io.settings.files import settings_with_sources
     from dsa_lite.stages import planning
 
     job = found.job

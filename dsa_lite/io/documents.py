@@ -14,7 +14,7 @@ from dsa_lite.config import DocsSettings
 from dsa_lite.core.passages import Block, cut
 from dsa_lite.errors import MissingExtra, UsageError
 from dsa_lite.io.document_text import KINDS, Unreadable, reader_of
-from dsa_lite.io.rundir import digest
+from dsa_lite.io.run_folder.rundir import digest
 from dsa_lite.records import Passage
 
 _SHOWN = 20  # files left out that are named

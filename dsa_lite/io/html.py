@@ -12,7 +12,7 @@ from dsa_lite.core.graph import from_node_link
 from dsa_lite.core.report_data import SPLITS, RunRecords, report_data
 from dsa_lite.errors import UsageError
 from dsa_lite.events import STAGES
-from dsa_lite.io.rundir import RunDir
+from dsa_lite.io.run_folder.rundir import RunDir
 
 SCRIPTS = ("dom.js", "drawer.js", "story.js", "skills.js", "plot.js", "map.js", "example.js", "rest.js", "start.js")
 #: A JSON text stays the same text to a JSON reader, and can neither close its element nor break a line of script.

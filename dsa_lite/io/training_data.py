@@ -13,7 +13,7 @@ from typing import Any
 from dsa_lite.core.encoding import target_text
 from dsa_lite.core.in_use import in_use
 from dsa_lite.errors import UsageError
-from dsa_lite.io.rundir import RunDir
+from dsa_lite.io.run_folder.rundir import RunDir
 from dsa_lite.records import Decision, Exercise
 
 _ONE_IN = 20  # examples kept for validation

@@ -9,7 +9,7 @@ from typing import Any
 
 from dsa_lite.core.compared import Answers, differing, paired
 from dsa_lite.errors import UsageError
-from dsa_lite.io.rundir import RunDir
+from dsa_lite.io.run_folder.rundir import RunDir
 from dsa_lite.records import Split
 from dsa_lite.stages.evaluate import SPLITS
 

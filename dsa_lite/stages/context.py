@@ -15,9 +15,9 @@ from dsa_lite.core.passages import Library
 from dsa_lite.core.prompts import Prompts, seed_of
 from dsa_lite.events import Emit, Note, StageProgress
 from dsa_lite.io.documents import Documents
-from dsa_lite.io.models import ModelChoice
+from dsa_lite.io.models.choosing import ModelChoice
 from dsa_lite.io.plugins import open_student, open_teacher
-from dsa_lite.io.rundir import RunDir
+from dsa_lite.io.run_folder.rundir import RunDir
 from dsa_lite.records import Skill, SkillPack
 from dsa_lite.student import Student, StudentOptions
 from dsa_lite.teacher import Reports, Teacher, TeacherOptions

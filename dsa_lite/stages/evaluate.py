@@ -9,7 +9,7 @@ from typing import Literal
 from dsa_lite.core.encoding import encode_prompt
 from dsa_lite.core.grading import extract_answer, normalise, plain_number, same_text
 from dsa_lite.core.statistics import wilson
-from dsa_lite.io.checker import AnswerChecker
+from dsa_lite.io.answers.checker import AnswerChecker
 from dsa_lite.records import Graded, HeldOutItem, Split
 from dsa_lite.stages.context import Context
 from dsa_lite.stages.held_out import held_out

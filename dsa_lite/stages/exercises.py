@@ -9,7 +9,7 @@ from dsa_lite.core.in_use import in_use
 from dsa_lite.core.overlap import OverlapIndex
 from dsa_lite.core.prompts import read_exercise
 from dsa_lite.core.steps import arithmetic_steps
-from dsa_lite.io.checker import AnswerChecker
+from dsa_lite.io.answers.checker import AnswerChecker
 from dsa_lite.records import Difficulty, Exercise, Origin
 from dsa_lite.stages import graph as graph_stage
 from dsa_lite.stages import setting_aside

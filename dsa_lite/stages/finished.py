@@ -14,8 +14,8 @@ from dsa_lite.config import Config
 from dsa_lite.core.encoding import encode_prompt
 from dsa_lite.core.in_use import in_use
 from dsa_lite.errors import ConfigError, DsaError, UsageError
-from dsa_lite.io.models import ModelChoice
-from dsa_lite.io.rundir import RunDir
+from dsa_lite.io.models.choosing import ModelChoice
+from dsa_lite.io.run_folder.rundir import RunDir
 from dsa_lite.io.skills import load_skill
 from dsa_lite.records import Exercise, HeldOutItem, SkillPack
 from dsa_lite.stages.context import Context, Job

@@ -13,8 +13,8 @@ from dsa_lite.errors import ConfigError, TrainingError
 from dsa_lite.io.imports.data import Importer
 from dsa_lite.io.imports.layouts import Layout, Part
 from dsa_lite.io.jsonl import shortened
-from dsa_lite.io.models import ModelChoice
-from dsa_lite.io.rundir import RunDir
+from dsa_lite.io.models.choosing import ModelChoice
+from dsa_lite.io.run_folder.rundir import RunDir
 from dsa_lite.io.toml_places import Places
 from dsa_lite.records import Exercise, SkillPack
 from dsa_lite.stages import exercises as exercise_stage

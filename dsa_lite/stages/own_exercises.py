@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from dsa_lite.core.overlap import plain_text
 from dsa_lite.core.steps import arithmetic_steps
-from dsa_lite.io.checker import AnswerChecker
+from dsa_lite.io.answers.checker import AnswerChecker
 from dsa_lite.records import Exercise, Rejected
 from dsa_lite.stages.context import Context
 from dsa_lite.stages.held_out import HeldOutGuard

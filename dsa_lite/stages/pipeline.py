@@ -15,11 +15,12 @@ from dsa_lite.config import Config
 from dsa_lite.core.fitting import with_budget
 from dsa_lite.core.stage_inputs import what_counts
 from dsa_lite.events import STAGES, Emit, Note, StageFinished, StageStarted
-from dsa_lite.io.config_files import load_config
 from dsa_lite.io.documents import Documents, read_documents
-from dsa_lite.io.found_models import Places
-from dsa_lite.io.models import ModelChoice, choose_student, choose_teacher
-from dsa_lite.io.rundir import RUN, RunDir
+from dsa_lite.io.models.choosing import ModelChoice, choose_student, choose_teacher
+from dsa_lite.io.models.found import Places
+from dsa_lite.io.run_folder.contents import RUN
+from dsa_lite.io.run_folder.rundir import RunDir
+from dsa_lite.io.settings.files import load_config
 from dsa_lite.io.skills import load_skill
 from dsa_lite.io.toml import read_toml
 from dsa_lite.records import SkillPack

@@ -16,7 +16,8 @@ from dsa_lite.core.graph import GraphBuilder, SkillGraph
 from dsa_lite.events import STAGES
 from dsa_lite.io.jsonl import silent
 from dsa_lite.io.machine import crowded, peak_memory
-from dsa_lite.io.rundir import RUN, RunDir, require_same
+from dsa_lite.io.run_folder.contents import RUN
+from dsa_lite.io.run_folder.rundir import RunDir, require_same
 from dsa_lite.records import Decomposition, Exercise, Textbook
 from dsa_lite.stages import evaluate, pipeline, rehearsal, setting_aside, static_arm
 from dsa_lite.stages import exercises as exercise_stage

@@ -10,7 +10,7 @@ from dsa_lite.core.curriculum import rank_skills
 from dsa_lite.core.encoding import Encoded, encode_text
 from dsa_lite.core.schedule import learning_rate
 from dsa_lite.errors import TrainingError
-from dsa_lite.io.rundir import digest
+from dsa_lite.io.run_folder.rundir import digest
 from dsa_lite.records import Textbook
 from dsa_lite.stages import graph as graph_stage
 from dsa_lite.stages import textbooks

@@ -11,7 +11,7 @@ from typing import Any
 from dsa_lite.core.in_use import in_use
 from dsa_lite.core.statistics import mcnemar_exact, wilson
 from dsa_lite.io.html import report_page
-from dsa_lite.io.rundir import RunDir
+from dsa_lite.io.run_folder.rundir import RunDir
 from dsa_lite.records import (
     REGIONS,
     Action,

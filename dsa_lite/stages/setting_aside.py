@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from dsa_lite.core.hold_out import hold_out
-from dsa_lite.io.checker import AnswerChecker
+from dsa_lite.io.answers.checker import AnswerChecker
 from dsa_lite.records import Exercise, HeldOutItem, Rejected
 from dsa_lite.stages import graph as graph_stage
 from dsa_lite.stages import textbooks

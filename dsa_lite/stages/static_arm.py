@@ -11,7 +11,8 @@ from typing import Any
 
 from dsa_lite.config import Config
 from dsa_lite.events import Emit
-from dsa_lite.io.rundir import RUN, RunDir
+from dsa_lite.io.run_folder.contents import RUN
+from dsa_lite.io.run_folder.rundir import RunDir
 from dsa_lite.stages import pipeline
 from dsa_lite.stages.context import Job
 from dsa_lite.stages.evaluate import SPLITS

@@ -16,7 +16,7 @@ from dsa_lite.core.encoding import Encoded, encode_exercise
 from dsa_lite.core.schedule import learning_rate
 from dsa_lite.core.weighting import weights as latest_weights
 from dsa_lite.errors import TrainingError
-from dsa_lite.io.rundir import digest
+from dsa_lite.io.run_folder.rundir import digest
 from dsa_lite.records import Decision, Exercise, Observed
 from dsa_lite.stages import exercises as exercise_stage
 from dsa_lite.stages import graph as graph_stage

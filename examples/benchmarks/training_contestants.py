@@ -126,8 +126,8 @@ def engine(job: Job) -> Result:
     write them; `saved` for checkpoints while it ran, `checkpoint` for one; the rest is padding and progress.
     """
     from dsa_lite.config import Config
-    from dsa_lite.io.models import ModelChoice
-    from dsa_lite.io.rundir import RunDir
+    from dsa_lite.io.models.choosing import ModelChoice
+    from dsa_lite.io.run_folder.rundir import RunDir
     from dsa_lite.io.skills import load_skill
     from dsa_lite.records import Observed
     from dsa_lite.stages.context import Context

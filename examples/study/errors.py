@@ -20,7 +20,7 @@ from dsa_lite.config import DynamicsSettings
 from dsa_lite.core.dynamics import Dynamics, summarise, table, within_groups
 from dsa_lite.core.regions import Baseline, classify
 from dsa_lite.io.files import read_json, write_json
-from dsa_lite.io.rundir import RunDir
+from dsa_lite.io.run_folder.rundir import RunDir
 from dsa_lite.io.skills import load_skill
 from dsa_lite.records import Exercise
 from dsa_lite.stages.context import Context

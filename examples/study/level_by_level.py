@@ -28,7 +28,7 @@ from dsa_lite.core.graph import skill_id
 from dsa_lite.errors import DsaError
 from dsa_lite.events import Event, StageProgress
 from dsa_lite.io.files import write_json
-from dsa_lite.io.rundir import RunDir
+from dsa_lite.io.run_folder.rundir import RunDir
 from dsa_lite.stages import evaluate, pipeline, pretrain, tune
 from dsa_lite.stages import graph as graph_stage
 from dsa_lite.stages.context import Context, Job

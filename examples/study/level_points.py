@@ -11,7 +11,7 @@ import numpy as np
 from dsa_lite.config import PretrainSettings
 from dsa_lite.core.encoding import encode_exercise, encode_text
 from dsa_lite.errors import UsageError
-from dsa_lite.io.rundir import RunDir
+from dsa_lite.io.run_folder.rundir import RunDir
 from dsa_lite.records import HeldOutItem, Split
 from dsa_lite.stages import evaluate, rehearsal, textbooks, tune
 from dsa_lite.stages import graph as graph_stage

@@ -12,7 +12,7 @@ import numpy as np
 
 from dsa_lite.errors import DsaError
 from dsa_lite.events import Emit, Event, Note, StageFinished
-from dsa_lite.io.rundir import RunDir
+from dsa_lite.io.run_folder.rundir import RunDir
 from dsa_lite.records import Exercise
 from dsa_lite.stages import pipeline
 from dsa_lite.stages.context import Job

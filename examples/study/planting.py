@@ -9,7 +9,7 @@ import numpy as np
 from dsa_lite.core.in_use import in_use
 from dsa_lite.core.probes import make_probes
 from dsa_lite.errors import UsageError
-from dsa_lite.io.rundir import RunDir
+from dsa_lite.io.run_folder.rundir import RunDir
 from dsa_lite.records import Exercise
 from examples.tiny_models.solver import same, solve
 

@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from dsa_lite.io.config_files import read_toml
 from dsa_lite.io.files import read_json, write_json
+from dsa_lite.io.settings.files import read_toml
 from dsa_lite.stages import pipeline
 from dsa_lite.stages.context import Job
 

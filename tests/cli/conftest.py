@@ -15,9 +15,9 @@ from dsa_lite.config import Config
 from dsa_lite.core.estimates import Counts, Kind, Measured
 from dsa_lite.core.fitting import with_budget
 from dsa_lite.events import Note, StageFinished, StageProgress, StageStarted
-from dsa_lite.io.config_files import load_config
-from dsa_lite.io.models import ModelChoice
-from dsa_lite.io.rundir import RunDir
+from dsa_lite.io.models.choosing import ModelChoice
+from dsa_lite.io.run_folder.rundir import RunDir
+from dsa_lite.io.settings.files import load_config
 from dsa_lite.records import Decision, Exercise, HeldOutItem, SkillPack, Topic
 from dsa_lite.stages import planning
 from dsa_lite.stages.context import Job

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from dsa_lite.cli import cli, data
 from dsa_lite.config import Config
 from dsa_lite.io.imports import layouts
-from dsa_lite.io.rundir import RunDir
+from dsa_lite.io.run_folder.rundir import RunDir
 from dsa_lite.records import Decision, Exercise, Rehearsed, Rejected, Textbook
 from dsa_lite.stages.inspecting import REMOVED
 

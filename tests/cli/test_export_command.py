@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from dsa_lite.cli import cli
 from dsa_lite.config import Config
-from dsa_lite.io.rundir import RunDir
+from dsa_lite.io.run_folder.rundir import RunDir
 from dsa_lite.records import Exercise
 
 EVIL = "[bold red]3 + 4[/] \x1b[31m [link=x]y"

@@ -16,7 +16,7 @@ from dsa_lite.cli import cli
 from dsa_lite.cli.scatter import LETTERS, scatter
 from dsa_lite.core.graph import SkillGraph, from_node_link
 from dsa_lite.io.graph_files import scores_by_skill, to_graphml, to_json, to_mermaid
-from dsa_lite.io.rundir import RunDir
+from dsa_lite.io.run_folder.rundir import RunDir
 from dsa_lite.io.skills import load_skill
 
 EVIL = "[bold red]3 + 4[/] \x1b[31m\x1b]0;title\x07 [link=x]y"

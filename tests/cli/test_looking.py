@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from dsa_lite.cli import cli, doctor
 from dsa_lite.cli import map as map_command
 from dsa_lite.config import Config
-from dsa_lite.io.rundir import RunDir
+from dsa_lite.io.run_folder.rundir import RunDir
 from dsa_lite.records import REGIONS
 
 ROOT = Path(__file__).parents[2]

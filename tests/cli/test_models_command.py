@@ -14,8 +14,8 @@ from click.testing import CliRunner
 from dsa_lite.cli import cli
 from dsa_lite.cli.config import OWN_VARIABLES, _option_variables
 from dsa_lite.config import Config
-from dsa_lite.io.config_environment import variable
-from dsa_lite.io.config_files import setting_names
+from dsa_lite.io.settings.environment import variable
+from dsa_lite.io.settings.files import setting_names
 
 GIANT = 10**15
 

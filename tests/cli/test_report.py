@@ -9,7 +9,7 @@ from pathlib import Path
 from click.testing import CliRunner
 
 from dsa_lite.cli import cli
-from dsa_lite.io.rundir import RunDir
+from dsa_lite.io.run_folder.rundir import RunDir
 
 
 def test_the_page_is_written_into_the_run_or_to_a_file(finished: Path, tmp_path: Path, terminal: CliRunner) -> None:

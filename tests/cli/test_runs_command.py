@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from dsa_lite.cli import cli
-from dsa_lite.io.rundir import RunDir
+from dsa_lite.io.run_folder.rundir import RunDir
 
 IDENTITY = {"skill": "calculus", "teacher": "/models/big.gguf", "student": "org/small", "backend": "torch", "seed": "0"}
 

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))  # `examples` is not an installed package
 
 from dsa_lite.errors import UsageError  # noqa: E402
-from dsa_lite.io.rundir import RunDir  # noqa: E402
+from dsa_lite.io.run_folder.rundir import RunDir  # noqa: E402
 from dsa_lite.io.skills import load_skill  # noqa: E402
 from dsa_lite.records import Exercise  # noqa: E402
 from dsa_lite.stages import context as context_module  # noqa: E402

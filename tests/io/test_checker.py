@@ -11,8 +11,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from dsa_lite.io.checker import AnswerChecker
-from dsa_lite.io.expressions import Unreadable, compute, parse
+from dsa_lite.io.answers.checker import AnswerChecker
+from dsa_lite.io.answers.expressions import Unreadable, compute, parse
 
 
 @pytest.fixture(scope="module")
@@ -152,7 +152,9 @@ def test_close_leaves_no_process() -> None:
 
 def test_parsing_is_light() -> None:
     """The child meets sympy only when it meets LaTeX."""
-    code = "import sys, dsa_lite.io.checking_child, dsa_lite.io.checker; sys.exit('sympy' in sys.modules)"
+    code = (
+        "import sys, dsa_lite.io.answers.checking_child, dsa_lite.io.answers.checker; sys.exit('sympy' in sys.modules)"
+    )
     path = os.pathsep.join(p for p in sys.path if p)
     assert (
         subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": path}, check=False).returncode

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from dsa_lite.config import Config
 from dsa_lite.errors import ConfigError, UsageError
-from dsa_lite.io.config_files import changes, load_config, model_settings, read_toml
+from dsa_lite.io.settings.files import changes, load_config, model_settings, read_toml
 from dsa_lite.io.toml import to_toml
 
 

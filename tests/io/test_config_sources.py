@@ -13,9 +13,9 @@ from pydantic import BaseModel
 
 from dsa_lite.config import Config
 from dsa_lite.errors import ConfigError, UsageError
-from dsa_lite.io.config_environment import environment_layers, variable
-from dsa_lite.io.config_files import changes, load_config, preset, preset_names, setting_names, settings_with_sources
-from dsa_lite.io.config_text import as_toml
+from dsa_lite.io.settings.environment import environment_layers, variable
+from dsa_lite.io.settings.files import changes, load_config, preset, preset_names, setting_names, settings_with_sources
+from dsa_lite.io.settings.text import as_toml
 
 
 @pytest.mark.parametrize("name", ["paper", "quick", "thorough"])
@@ -122,7 +122,7 @@ def test_every_kind_of_value_can_be_written() -> None:
 
 
 def test_lists_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    from dsa_lite.io import config_environment
+    from dsa_lite.io.settings import environment as config_environment
 
     read: Any = config_environment._value
     assert read('["a", "b"]') == ["a", "b"]

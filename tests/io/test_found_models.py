@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from dsa_lite.errors import UsageError
-from dsa_lite.io.found_models import Found, Places, find_models, places
-from dsa_lite.io.gguf_header import read_header
-from dsa_lite.io.model_facts import describe
-from dsa_lite.io.models import bundled_models, choose_student, choose_teacher
+from dsa_lite.io.models.choosing import bundled_models, choose_student, choose_teacher
+from dsa_lite.io.models.facts import describe
+from dsa_lite.io.models.found import Found, Places, find_models, places
+from dsa_lite.io.models.gguf_header import read_header
 
 DIGEST = "sha256:" + "a1" * 32
 

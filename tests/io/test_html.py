@@ -16,7 +16,7 @@ from dsa_lite.core.graph import from_node_link
 from dsa_lite.core.report_data import RunRecords, report_data
 from dsa_lite.core.statistics import wilson
 from dsa_lite.io.html import read_records, render, report_page
-from dsa_lite.io.rundir import RunDir
+from dsa_lite.io.run_folder.rundir import RunDir
 from dsa_lite.records import Decision, Exercise, Graded, HeldOutItem, Observed, Rejected, Textbook
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "msedge", "chrome")

@@ -10,8 +10,9 @@ from types import ModuleType
 import pytest
 
 from dsa_lite.errors import DsaError, MissingExtra, ModelError, UsageError
-from dsa_lite.io import models, plugins
-from dsa_lite.io.models import choose_student, choose_teacher
+from dsa_lite.io import plugins
+from dsa_lite.io.models import choosing as models
+from dsa_lite.io.models.choosing import choose_student, choose_teacher
 from dsa_lite.student import StudentOptions
 from dsa_lite.teacher import TeacherOptions
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from dsa_lite.errors import DsaError, RunFolderError, UsageError
-from dsa_lite.io.rundir import RunDir, delete, digest
+from dsa_lite.io.run_folder.rundir import RunDir, delete, digest
 from dsa_lite.records import Decision, Decomposition, Exercise, Graded, Observed, Rejected, Textbook
 
 IDENTITY = {"skill": "calculus", "teacher": "t", "student": "s", "backend": "torch", "seed": "0"}
@@ -124,7 +124,7 @@ def test_foreign_folder_is_left_alone(tmp_path: Path) -> None:
 _HOLDER = """
 import sys
 from pathlib import Path
-from dsa_lite.io.rundir import RunDir
+from dsa_lite.io.run_folder.rundir import RunDir
 run = RunDir.open(Path(sys.argv[1]), dict(skill="calculus", teacher="t", student="s", backend="torch", seed="0"), {})
 print("held", flush=True)
 sys.stdin.read()

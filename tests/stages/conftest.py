@@ -15,8 +15,8 @@ import pytest
 from dsa_lite.config import Config
 from dsa_lite.events import Emit, Event, Note
 from dsa_lite.io.documents import read_documents
-from dsa_lite.io.models import ModelChoice
-from dsa_lite.io.rundir import RunDir
+from dsa_lite.io.models.choosing import ModelChoice
+from dsa_lite.io.run_folder.rundir import RunDir
 from dsa_lite.io.skills import load_skill
 from dsa_lite.records import Exercise, Rejected, SkillPack
 from dsa_lite.stages import context as context_module

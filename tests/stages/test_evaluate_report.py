@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from dsa_lite.io.checker import AnswerChecker
+from dsa_lite.io.answers.checker import AnswerChecker
 from dsa_lite.records import Checker, Decision, Exercise, Graded, HeldOutItem, Observed, Rejected
 from dsa_lite.stages import evaluate, graph, report
 from dsa_lite.testing import ScriptedTeacher

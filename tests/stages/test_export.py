@@ -13,7 +13,7 @@ import pytest
 from dsa_lite.config import Config
 from dsa_lite.core.cards import MADE_BY
 from dsa_lite.errors import ConfigError, DsaError, ModelError, UsageError
-from dsa_lite.io.rundir import RunDir
+from dsa_lite.io.run_folder.rundir import RunDir
 from dsa_lite.records import TOO_LONG, Decision, Exercise, HeldOutItem, Rejected, Textbook
 from dsa_lite.stages.export import export
 from dsa_lite.stages.finished import open_finished, probes, replies

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from dsa_lite.config import Config
 from dsa_lite.errors import TrainingError
-from dsa_lite.io.models import ModelChoice
-from dsa_lite.io.rundir import RunDir
+from dsa_lite.io.models.choosing import ModelChoice
+from dsa_lite.io.run_folder.rundir import RunDir
 from dsa_lite.io.skills import load_skill
 from dsa_lite.stages.context import Context, Job
 from dsa_lite.stages.learning import Epoch, Trainer, largest

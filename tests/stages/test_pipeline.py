@@ -13,7 +13,7 @@ import pytest
 
 from dsa_lite.errors import DsaError, RunFolderError
 from dsa_lite.events import STAGES, Event, Note, StageFinished, StageProgress, StageStarted
-from dsa_lite.io.rundir import RunDir
+from dsa_lite.io.run_folder.rundir import RunDir
 from dsa_lite.testing import ScriptedTeacher
 
 FIELDS = {

@@ -13,7 +13,7 @@ import pytest
 from dsa_lite.core.fitting import FREE
 from dsa_lite.errors import RunFolderError, TeacherError
 from dsa_lite.events import STAGES, Event, StageProgress
-from dsa_lite.io.rundir import RunDir
+from dsa_lite.io.run_folder.rundir import RunDir
 from dsa_lite.stages import context as context_module
 from dsa_lite.stages import measuring_student, pipeline
 from dsa_lite.stages.planning import Survey, fitted, survey

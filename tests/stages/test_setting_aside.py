@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from dsa_lite.core.hold_out import hold_out
-from dsa_lite.io.config_files import model_settings
 from dsa_lite.io.plugins import open_teacher
+from dsa_lite.io.settings.files import model_settings
 from dsa_lite.io.skills import load_skill
 from dsa_lite.records import Exercise
 from dsa_lite.stages import evaluate, exercises, graph, setting_aside, textbooks

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from dsa_lite.cli import cli
 from dsa_lite.errors import TrainingError, UsageError
 from dsa_lite.events import Event, StageFinished, StageProgress
-from dsa_lite.io.rundir import RunDir
+from dsa_lite.io.run_folder.rundir import RunDir
 from dsa_lite.stages import context as context_module
 from dsa_lite.stages import pipeline, static_arm
 from dsa_lite.stages.comparing_runs import compare

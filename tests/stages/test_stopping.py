@@ -13,7 +13,7 @@ import pytest
 
 from dsa_lite.events import Event, StageProgress
 from dsa_lite.io import jsonl
-from dsa_lite.io.rundir import RunDir
+from dsa_lite.io.run_folder.rundir import RunDir
 
 Listener = Callable[[Event], None]
 

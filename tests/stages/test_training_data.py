@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import dsa_lite
-from dsa_lite.io.rundir import RunDir
+from dsa_lite.io.run_folder.rundir import RunDir
 from dsa_lite.io.training_data import training_data, write_training_data
 from dsa_lite.records import Exercise, Textbook
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dsa_lite.io.models import choose_teacher
+from dsa_lite.io.models.choosing import choose_teacher
 from dsa_lite.testing import check_teacher
 from dsa_lite_llama_cpp import open_teacher
 

@@ -8,8 +8,8 @@ from functools import lru_cache
 from random import Random
 
 from dsa_lite.core.grading import normalise, plain_number, same_text
-from dsa_lite.io.expressions import Node, Unreadable, compute, parse
-from dsa_lite.io.latex import without_latex
+from dsa_lite.io.answers.expressions import Node, Unreadable, compute, parse
+from dsa_lite.io.answers.latex import without_latex
 
 LatexCheck = Callable[[str, str], bool]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from dsa_lite.io.expressions import NAMES, Node
+from dsa_lite.io.answers.expressions import NAMES, Node
 
 _PLAIN = (
     (re.compile(r"\\frac\{([^{}]*)\}\{([^{}]*)\}"), r"((\1)/(\2))"),

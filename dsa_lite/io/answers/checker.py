@@ -26,7 +26,7 @@ MEMORY_BYTES = 2 * 1024**3
 _TERM = r"\d{0,12}(?:\.\d{1,12})?(?:\*?[a-z](?:\^\d{1,3})?)?"
 _POLYNOMIAL = re.compile(rf"(?:[a-z]=)?[+-]?{_TERM}(?:[+-]{_TERM}){{0,9}}")
 _START = (
-    "import sys; sys.path.append(sys.argv[1]); from dsa_lite.io.checking_child import main; "
+    "import sys; sys.path.append(sys.argv[1]); from dsa_lite.io.answers.checking_child import main; "
     "main(int(sys.argv[2]), int(sys.argv[3]))"
 )
 
@@ -127,7 +127,7 @@ class _Child:
 
     def __init__(self, memory_bytes: int, seconds: float) -> None:
         self._seconds = seconds
-        root = str(Path(__file__).resolve().parents[2])
+        root = str(Path(__file__).resolve().parents[3])
         alarm = str(int(SECONDS_TO_START + seconds) + 1)
         try:
             self._process = subprocess.Popen(

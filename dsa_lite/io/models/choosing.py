@@ -12,10 +12,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from dsa_lite.errors import ModelError, UsageError
-from dsa_lite.io.config_files import model_settings
-from dsa_lite.io.found_models import Found, Places, Role, find_models, places
-from dsa_lite.io.model_facts import trained_by_mlx_only
+from dsa_lite.io.models.facts import trained_by_mlx_only
+from dsa_lite.io.models.found import Found, Places, Role, find_models, places
 from dsa_lite.io.plugins import student_backends, teacher_backends
+from dsa_lite.io.settings.files import model_settings
 
 _HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 _BUNDLED = {"teacher": "dsa-lite-tiny-teacher", "student": "dsa-lite-tiny-student"}

@@ -10,9 +10,10 @@ from typing import Any
 
 from dsa_lite.errors import DsaError, RunFolderError, UsageError
 from dsa_lite.events import STAGES
-from dsa_lite.io import rundir
-from dsa_lite.io.lock import in_use
-from dsa_lite.io.rundir import RunDir
+from dsa_lite.io.run_folder import rundir
+from dsa_lite.io.run_folder.contents import LOCK, MANIFEST, RUN
+from dsa_lite.io.run_folder.lock import in_use
+from dsa_lite.io.run_folder.rundir import RunDir
 from dsa_lite.io.toml import read_toml
 
 _IDENTITY = {"skill", "teacher", "student"}
@@ -42,7 +43,7 @@ def find_runs(folder: Path) -> list[Path]:
 def is_run(path: Path) -> bool:
     """Whether `dsa-lite run` wrote the folder: its run.toml says what was run, and with which dsa-lite."""
     try:
-        content = read_toml(path / rundir.RUN)
+        content = read_toml(path / RUN)
     except DsaError:
         return False
     identity, versions = content.get("identity"), content.get("versions")
@@ -72,7 +73,7 @@ def close_runs(name: str, folder: Path) -> list[str]:
 
 def facts(path: Path) -> RunFacts:
     """Never fails over what stands in the folder: a run that cannot be read says so as its status."""
-    identity = read_toml(path / rundir.RUN)["identity"]
+    identity = read_toml(path / RUN)["identity"]
     names = {key: _short(str(identity[key])) for key in ("teacher", "student")}
     before = after = None
     try:
@@ -83,8 +84,8 @@ def facts(path: Path) -> RunFacts:
         before, after = (_accuracy(summary, when) for when in ("before", "after"))
     except (DsaError, OSError) as error:
         status = f"unreadable: {str(error).splitlines()[0]}"
-    state = path / rundir.MANIFEST
-    changed = (state if state.exists() else path / rundir.RUN).stat().st_mtime
+    state = path / MANIFEST
+    changed = (state if state.exists() else path / RUN).stat().st_mtime
     skill = str(identity["skill"])
     return RunFacts(path, skill, names["teacher"], names["student"], status, changed, _size(path), before, after)
 
@@ -111,7 +112,7 @@ def _status(run: RunDir) -> str:
         return "finished"
     began = [stage for stage, entry in entries.items() if entry is not None]
     at = began[-1] if began else STAGES[0]
-    return f"running: {at}" if in_use(run.path / rundir.LOCK) else f"stopped in {at}"
+    return f"running: {at}" if in_use(run.path / LOCK) else f"stopped in {at}"
 
 
 def _accuracy(summary: dict[str, Any], when: str) -> float | None:

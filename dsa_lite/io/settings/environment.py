@@ -13,7 +13,7 @@ from typing import Any
 
 from dsa_lite.config import Config
 from dsa_lite.errors import ConfigError
-from dsa_lite.io.config_files import Layer, setting_names
+from dsa_lite.io.settings.files import Layer, setting_names
 
 PREFIX = "DSA_LITE_"
 _CLOSE = 0.9  # so like a setting's name that it is one misspelt

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dsa_lite.io.found_models import Found
-from dsa_lite.io.gguf_header import read_header
+from dsa_lite.io.models.found import Found
+from dsa_lite.io.models.gguf_header import read_header
 
 #: Memory as a multiple of the weights; estimates. A teacher also holds the texts in flight, a student what it is
 #: trained with, beside weights in float32 (4 bytes a number; a GPU with bfloat16 takes half).

@@ -12,9 +12,9 @@ import sys
 from functools import lru_cache
 from typing import Any
 
-from dsa_lite.io.comparing import readable, same
-from dsa_lite.io.expressions import Unreadable, parse
-from dsa_lite.io.latex import latex, without_latex
+from dsa_lite.io.answers.comparing import readable, same
+from dsa_lite.io.answers.expressions import Unreadable, parse
+from dsa_lite.io.answers.latex import latex, without_latex
 
 
 def main(memory_bytes: int, alarm_seconds: int) -> None:

@@ -1,4 +1,4 @@
-"""A run's folder. The only module that knows the file names in it."""
+"""The life of a run's folder: opened, locked, gone on with, cleared, deleted; the ledger of its stages."""
 
 from __future__ import annotations
 
@@ -7,67 +7,43 @@ import json
 import platform
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any
 
 from dsa_lite import __version__
 from dsa_lite.errors import ConfigError, RunFolderError, UsageError
-from dsa_lite.io import checkpoints
-from dsa_lite.io.files import read_json, remove, write_atomic, write_json, writing
-from dsa_lite.io.jsonl import Events, Log, Warn, silent
-from dsa_lite.io.lock import Lock
-from dsa_lite.io.manifest import Began, Ledger, StageEntry, differences
-from dsa_lite.io.toml import read_toml, to_toml
-from dsa_lite.records import (
-    Decision,
-    Decomposition,
-    Exercise,
-    Graded,
-    HeldOutItem,
-    Observed,
-    Record,
-    Rehearsed,
-    Rejected,
-    Split,
-    Textbook,
-    Vote,
+from dsa_lite.io.files import remove, write_atomic, writing
+from dsa_lite.io.jsonl import Warn, silent
+from dsa_lite.io.run_folder import checkpoints
+from dsa_lite.io.run_folder.contents import (
+    CHECKPOINTS,
+    EVENTS,
+    EXPORT,
+    LOCK,
+    MANIFEST,
+    OUTPUTS,
+    REJECTED,
+    RUN,
+    STATIC,
+    TEACHER,
+    Contents,
 )
-
-R = TypeVar("R", bound=Record)
-RUN, LOCK, MANIFEST, EVENTS, REPORT = "run.toml", "run.lock", "manifest.json", "events.jsonl", "report.html"
-GRAPH, PREREQUISITES, TEACHER = "graph.json", "prerequisites.jsonl", "teacher.json"
-TEXTBOOKS, EXERCISES, REJECTED = "textbooks.jsonl", "exercises.jsonl", "rejected.jsonl"
-REHEARSAL, VOTES, SET_ASIDE = "rehearsal.jsonl", "votes.jsonl", "held_out.jsonl"
-ROUNDS, DYNAMICS, CHECKPOINTS = "rounds", "training_dynamics", "checkpoints"
-ADAPTER, EVALUATION, EXPORT, STATIC = "adapter", "evaluation", "export", "static"
+from dsa_lite.io.run_folder.lock import Lock
+from dsa_lite.io.run_folder.manifest import Began, Ledger, StageEntry, differences
+from dsa_lite.io.toml import read_toml, to_toml
+from dsa_lite.records import Record
 
 #: Exports of a student that is trained anew: moved there, numbered, never deleted with what was trained.
 EARLIER_EXPORT = "earlier-export-"
-
-#: What each stage leaves behind besides its checkpoints and its lines in shared files.
-OUTPUTS: Mapping[str, tuple[str, ...]] = {
-    "graph": (PREREQUISITES, GRAPH),
-    "textbooks": (TEXTBOOKS,),
-    "exercises": (EXERCISES, VOTES, SET_ASIDE),
-    "rehearsal": (REHEARSAL,),
-    "pretrain": (),
-    "tune": (ROUNDS, DYNAMICS, ADAPTER),
-    "evaluate": (EVALUATION,),
-    "report": (REPORT,),
-}
 _KNOWN = frozenset((RUN, MANIFEST, EVENTS, REJECTED, CHECKPOINTS, TEACHER, STATIC)).union(*OUTPUTS.values())
 
 
-class RunDir:
+class RunDir(Contents):
     """Opened with `open` (creates or goes on; one process at a time) or `read` (looks only)."""
 
     def __init__(self, path: Path, lock: Lock | None, warn: Warn) -> None:
-        self.path = path
-        self.warn = warn
+        super().__init__(path, warn)
         self._lock = lock
-        self._logs: dict[str, Log[Any]] = {}
         self._ledger = Ledger(path / MANIFEST)
-        self._teacher_layout = read_json(path / TEACHER) or {}
-        self.events_log = Events(path / EVENTS, warn)
 
     @classmethod
     def open(
@@ -112,9 +88,7 @@ class RunDir:
     def close(self) -> None:
         """Everything to disk, and the folder free for another process."""
         try:
-            for log in self._logs.values():
-                log.close()
-            self.events_log.close()
+            super().close()
         finally:
             if self._lock is not None:
                 self._lock.release()
@@ -125,125 +99,6 @@ class RunDir:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
-
-    def settings(self) -> dict[str, Any]:
-        """The content of run.toml: tables identity, versions, config."""
-        return read_toml(self.path / RUN)
-
-    def _log(self, name: str, model: type[R]) -> Log[R]:
-        if name not in self._logs:
-            self._logs[name] = Log(self.path / name, model, self.warn)
-        return self._logs[name]
-
-    def decompositions(self) -> Log[Decomposition]:
-        return self._log(PREREQUISITES, Decomposition)
-
-    def textbooks(self) -> Log[Textbook]:
-        return self._log(TEXTBOOKS, Textbook)
-
-    def exercises(self) -> Log[Exercise]:
-        return self._log(EXERCISES, Exercise)
-
-    def votes(self) -> Log[Vote]:
-        return self._log(VOTES, Vote)
-
-    def rehearsed(self) -> Log[Rehearsed]:
-        return self._log(REHEARSAL, Rehearsed)
-
-    def rejected(self) -> Log[Rejected]:
-        return self._log(REJECTED, Rejected)
-
-    def observations(self, round: int) -> Log[Observed]:
-        return self._log(f"{ROUNDS}/{round:02d}/observations.jsonl", Observed)
-
-    def decisions(self, round: int) -> Log[Decision]:
-        return self._log(f"{ROUNDS}/{round:02d}/decisions.jsonl", Decision)
-
-    def rounds(self) -> list[int]:
-        """Numbers of the rounds that have decided something, in order."""
-        return sorted(int(p.parent.name) for p in (self.path / ROUNDS).glob("[0-9]*/decisions.jsonl"))
-
-    def write_round(self, round: int, facts: Mapping[str, Any]) -> None:
-        """What a round found besides its decisions."""
-        write_json(self.path / ROUNDS / f"{round:02d}" / "round.json", facts)
-
-    def read_round(self, round: int) -> dict[str, Any]:
-        return read_json(self.path / ROUNDS / f"{round:02d}" / "round.json") or {}
-
-    def graded(self, when: Literal["before", "after"], split: Split) -> Log[Graded]:
-        return self._log(f"{EVALUATION}/{when}-{split}.jsonl", Graded)
-
-    def held_out(self, split: Split) -> Log[HeldOutItem]:
-        """The questions behind `graded`, kept so that a run can be read without its skill."""
-        return self._log(f"{EVALUATION}/items-{split}.jsonl", HeldOutItem)
-
-    def write_held_out(self, split: Split, items: Iterable[HeldOutItem]) -> None:
-        text = "".join(item.model_dump_json() + "\n" for item in items)
-        write_atomic(self.path / EVALUATION / f"items-{split}.jsonl", text)
-
-    def set_aside(self) -> Log[HeldOutItem]:
-        """Test questions the run made itself, where its skill brings none."""
-        return self._log(SET_ASIDE, HeldOutItem)
-
-    def write_set_aside(self, items: Iterable[HeldOutItem]) -> None:
-        write_atomic(self.path / SET_ASIDE, "".join(item.model_dump_json() + "\n" for item in items))
-
-    def sync(self) -> None:
-        """Wait until every line appended so far is on the disk itself."""
-        for log in self._logs.values():
-            log.sync()
-
-    @property
-    def adapter(self) -> Path:
-        return self.path / ADAPTER
-
-    @property
-    def exports(self) -> Path:
-        """Where `dsa-lite export` writes unless it is told another place."""
-        return self.path / EXPORT
-
-    @property
-    def static(self) -> Path:
-        """The run folder of its static arm."""
-        return self.path / STATIC
-
-    def teacher_slots(self) -> int:
-        """For how many sequences the run's teacher had room; 0 where it has not said."""
-        slots = self._teacher_layout.get("slots")
-        return slots if isinstance(slots, int) and slots > 0 else 0
-
-    def keep_teacher_layout(self, layout: Mapping[str, int | str]) -> None:
-        """How the teacher runs; written when that changes."""
-        if layout and dict(layout) != self._teacher_layout:
-            self._teacher_layout = dict(layout)
-            write_json(self.path / TEACHER, self._teacher_layout)
-
-    def write_graph(self, graph: Mapping[str, Any]) -> None:
-        write_json(self.path / GRAPH, graph)
-
-    def read_graph(self) -> dict[str, Any]:
-        if (graph := read_json(self.path / GRAPH)) is None:
-            raise UsageError(f"{self.path} has no {GRAPH} yet", hint="go on with the run first")
-        return graph
-
-    def write_summary(self, summary: Mapping[str, Any]) -> None:
-        write_json(self.path / EVALUATION / "summary.json", summary)
-
-    def read_summary(self) -> dict[str, Any] | None:
-        return read_json(self.path / EVALUATION / "summary.json")
-
-    @property
-    def report(self) -> Path:
-        return self.path / REPORT
-
-    def write_report(self, html: str) -> Path:
-        write_atomic(self.report, html)
-        return self.report
-
-    def write_training_dynamics(self, epoch: int, rows: Iterable[Mapping[str, Any]]) -> None:
-        """One epoch in Dataset Cartography's layout: guid, logits_epoch_<n>, gold."""
-        text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-        write_atomic(self.path / DYNAMICS / f"dynamics_epoch_{epoch}.jsonl", text)
 
     def stage(self, name: str) -> StageEntry | None:
         return self._ledger.stage(name)

@@ -1,0 +1,1 @@
+"""Settings in TOML files, in the environment and as text."""
