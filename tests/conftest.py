@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -36,12 +37,23 @@ class Started:
         return subprocess.Popen(
             [sys.executable, *command],
             cwd=cwd,
-            env={**os.environ, self.MARK: self.mark, "OMP_NUM_THREADS": "1", **env},
+            env={**os.environ, self.MARK: self.mark, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo", **env},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
         )
+
+    def launch(self, words: list[str], cwd: Path) -> subprocess.Popen[str]:
+        """Two processes of one launch: as torchrun, and `accelerate launch`, which calls the same module."""
+        address = ["--nproc-per-node", "2", "--master-addr", "127.0.0.1", "--master-port", self.free_port()]
+        return self.start(["-m", "torch.distributed.run", *address, *words], cwd)
+
+    @staticmethod
+    def free_port() -> str:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            return str(probe.getsockname()[1])
 
     def left_behind(self) -> list[int]:
         wanted = f"{self.MARK}={self.mark}".encode()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -97,22 +96,15 @@ class Processes:
         self.folder, self.started = folder, started
 
     def start(self, command: list[str], cwd: Path | None = None, **env: str) -> subprocess.Popen[str]:
-        process: subprocess.Popen[str] = self.started.start(command, cwd or self.folder, GLOO_SOCKET_IFNAME="lo", **env)
+        process: subprocess.Popen[str] = self.started.start(command, cwd or self.folder, **env)
         return process
 
     def launch(self, *words: str) -> subprocess.Popen[str]:
-        """As torchrun, and `accelerate launch`, which calls the same module."""
-        address = ["--nproc-per-node", "2", "--master-addr", "127.0.0.1", "--master-port", str(_free_port())]
-        return self.start(["-m", "torch.distributed.run", *address, *words])
+        process: subprocess.Popen[str] = self.started.launch([*words], self.folder)
+        return process
 
     def assert_nothing_is_left_behind(self) -> None:
         self.started.assert_nothing_is_left_behind(60)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture
@@ -146,7 +138,7 @@ def test_a_lost_process_ends_the_training_with_a_word(
 ) -> None:
     """Killed: at once. Frozen: after `patience` seconds. And an error in one process alone is told by the first."""
     (processes.folder / "program.py").write_text(UNTIL_LOST, encoding="utf-8")
-    port, members = str(_free_port()), []
+    port, members = processes.started.free_port(), []
     for rank in ("0", "1"):
         (place := processes.folder / rank).mkdir()
         (place / "model").symlink_to(tiny_model_folder)

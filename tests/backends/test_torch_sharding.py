@@ -6,7 +6,6 @@ import json
 import re
 import shutil
 import signal
-import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -198,29 +197,23 @@ class Launches:
     def __init__(self, folder: Path, started: Any) -> None:
         self.folder, self.started = folder, started
 
-    def start(self, command: list[str], program: str, words: tuple[str, ...], **env: str) -> Any:
-        (self.folder / "program.py").write_text(program, encoding="utf-8")
-        return self.started.start([*command, "program.py", *words], self.folder, GLOO_SOCKET_IFNAME="lo", **env)
+    def program(self, text: str) -> str:
+        (self.folder / "program.py").write_text(text, encoding="utf-8")
+        return "program.py"
 
     def members(self, program: str, *words: str) -> list[Any]:
         """The two processes, without a launcher that ends one when the other is lost."""
-        world = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": _free_port()}
-        return [self.start([], program, words, RANK=rank, **world) for rank in ("0", "1")]
+        world = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": self.started.free_port()}
+        command = [self.program(program), *words]
+        return [self.started.start(command, self.folder, RANK=rank, **world) for rank in ("0", "1")]
 
     def results(self, program: str, *words: str) -> Any:
-        address = ["--nproc-per-node", "2", "--master-addr", "127.0.0.1", "--master-port", _free_port()]
-        process = self.start(["-m", "torch.distributed.run", *address], program, words)
+        process = self.started.launch([self.program(program), *words], self.folder)
         stdout, stderr = process.communicate(timeout=300)
         assert process.returncode == 0, stderr
         assert stdout.count("\n") == 1, "only the first process prints"
         self.started.assert_nothing_is_left_behind(60)
         return json.loads(stdout)
-
-
-def _free_port() -> str:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return str(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="module")
