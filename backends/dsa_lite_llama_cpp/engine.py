@@ -14,7 +14,7 @@ from dsa_lite_llama_cpp.flight import Flight
 from dsa_lite_llama_cpp.grammar import BadSchema, Grammars
 from dsa_lite_llama_cpp.model import Model
 from dsa_lite_llama_cpp.prefixes import Prefixes, split
-from dsa_lite_llama_cpp.sampling import NothingAllowed, Sampler
+from dsa_lite_llama_cpp.sampling import NothingAllowed, Pickers, Sampler
 from dsa_lite_llama_cpp.sizing import Sizing
 from dsa_lite_llama_cpp.threads import Threads
 
@@ -53,6 +53,7 @@ class Engine:
         self._sizing = Sizing(model, options)
         self._embedder = Embedder(model, threads, self._sizing.longest, say)
         self._grammars = Grammars(model.vocab)
+        self._pickers = Pickers(threads)
         self._waiting: deque[_Job] = deque()
         self._jobs: list[_Job | None] = []
         self._context: Context | None = None
@@ -152,7 +153,8 @@ class Engine:
         settings = {name: ask[name] for name in ("temperature", "top_p", "seed")}
         job.sampler = Sampler(self._model, grammar=grammar, **settings)
         self._jobs[slot] = job
-        self._pick(slot, job, self._prefixes.prefill(slot, job.tokens, job.split))
+        row = self._prefixes.prefill(slot, job.tokens, job.split)
+        self._pick([(slot, job)], row)
 
     def _score(self, slot: int, job: _Job) -> None:
         assert self._context is not None
@@ -171,9 +173,7 @@ class Engine:
             else:
                 self._context.clear(slot)
         self._context.step(tokens, positions)
-        for slot, job in enumerate(self._jobs[:width]):
-            if job:
-                self._pick(slot, job, slot)
+        self._pick([(slot, job) for slot, job in enumerate(self._jobs[:width]) if job])
         self._flight.stepped(writing, self._clock() - begun)
 
     def _narrow(self) -> int:
@@ -189,14 +189,19 @@ class Engine:
             self._jobs[target], self._jobs[slot] = self._jobs[slot], None
         return width
 
-    def _pick(self, slot: int, job: _Job, row: int) -> None:
-        assert job.sampler is not None
+    def _pick(self, writing: list[tuple[int, _Job]], row: int | None = None) -> None:
+        """The next token of each; `row`: the decoded row it follows, where that is not the sequence's own."""
         assert self._context is not None
-        try:
-            job.written.append(job.sampler.pick(self._context, row))
-        except NothingAllowed as error:
-            self._finish(slot, job, "error", str(error))
+        logits = [self._context.logits(slot if row is None else row) for slot, _ in writing]
+        samplers = [job.sampler for _, job in writing if job.sampler]
+        for (slot, job), token in zip(writing, self._pickers.pick(samplers, logits, self._threads.now), strict=True):
+            self._write(slot, job, token)
+
+    def _write(self, slot: int, job: _Job, token: int | NothingAllowed) -> None:
+        if isinstance(token, NothingAllowed):
+            self._finish(slot, job, "error", str(token))
             return
+        job.written.append(token)
         if self._model.ends(job.written[-1]):
             self._finish(slot, job, "stop")
         elif len(job.written) == job.ask["max_tokens"]:

@@ -23,6 +23,10 @@ CHATML = (
 SPECIALS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 LETTERS = "etaoinshrdlucmfwypvbgkqjxz0123456789"
 
+#: Standard deviation of the logits. At 1 all tokens are about as likely, and top-p would sort the whole vocabulary for
+#: every token, as no trained model has it do.
+SPREAD = 5.0
+
 
 @dataclass(frozen=True)
 class Size:
@@ -115,7 +119,7 @@ def _add_weights(w: Any, size: Size) -> None:
         w.add_tensor(name, data.astype(np.float16))
 
     add("token_embd.weight", size.vocabulary, d)
-    w.add_tensor("output_norm.weight", np.ones(d, np.float32))
+    w.add_tensor("output_norm.weight", np.full(d, SPREAD, np.float32))
     for i in range(size.layers):
         for norm in ("attn_norm", "ffn_norm"):
             w.add_tensor(f"blk.{i}.{norm}.weight", np.ones(d, np.float32))
