@@ -65,13 +65,15 @@ PHASES = {
     "teacher_1": Phase("student_3", "teaching:teacher_documents", 18_000, 384, 4, 1500, 12, 12, 4, 0.007, 0.003, 2),
     "teacher_2": Phase("teacher_1", "teaching:practice_documents", 32_000, 384, 6, 2600, 12, 12, 6, 0.006, 0.0025, 1),
     "teacher_3": Phase("teacher_2", "teaching:revision_documents", 8_500, 384, 8, 700, 12, 12, 8, 0.005, 0.002, 1),
-    # Not shipped yet: right in 61 % of its social studies, in 87 % of its calculus.
+    # Not shipped, and not trained by the recipe: teachers of both skills (see README.md).
     "teacher_4": Phase(("teacher_2", "teacher_3"), "social_teaching:both_documents", 15_000, 384, 10, 1200, 12, 12, 10,
                        0.006, 0.0025, 1),
     "teacher_5": Phase("teacher_4", "social_teaching:equal_documents", 19_200, 384, 12, 1600, 12, 12, 12,
                        0.006, 0.0025, 1),
     "teacher_6": Phase(("teacher_4", "teacher_5"), "social_teaching:choosing_documents", 13_800, 384, 14, 1150, 12, 12,
                        14, 0.006, 0.0025, 1),
+    "teacher_7": Phase(("student_5", "student_6"), "social_teaching:few_choice_documents", 26_500, 384, 16, 2200, 12,
+                       12, 16, 0.007, 0.003, 1),
 }  # fmt: skip
 #: What is shipped: the mean of the weights that these phases ended with.
 LAST = {"student": ("student_5", "student_6"), "teacher": ("teacher_2", "teacher_3")}
@@ -83,10 +85,11 @@ def main() -> None:
     heldout.main()
     social_heldout.main()
     _tokenizer()
-    for name, phase in PHASES.items():
-        _rows(name, phase)
-    _prove()
-    _trainings()
+    phases = _shipped()
+    for name in phases:
+        _rows(name, PHASES[name])
+    _prove(phases)
+    _trainings(phases)
     _bundle()
     _score()
     _cards()
@@ -113,10 +116,19 @@ def _rows(name: str, phase: Phase) -> None:
                             "--seed", phase.text_seed, "--out", out), check=True)  # fmt: skip
 
 
-def _prove() -> None:
+def _shipped() -> list[str]:
+    """The phases that what is shipped rests on, in their order."""
+    wanted = [name for last in LAST.values() for name in last]
+    for name in wanted:  # grows
+        start = PHASES[name].start
+        wanted += [start] if isinstance(start, str) else start or []
+    return [name for name in PHASES if name in wanted]
+
+
+def _prove(phases: Sequence[str]) -> None:
     """No held-out problem stands in anything the models are trained on."""
     tokenizer = load(WORK / "tokenizer")
-    for name in (f"{phase}_rows" for phase in PHASES):
+    for name in (f"{phase}_rows" for phase in phases):
         documents = list(read_documents(tokenizer, WORK / name))
         found = heldout.scan(documents, len(documents))
         found += heldout.scan(documents, len(documents), social_heldout.problems())
@@ -125,9 +137,10 @@ def _prove() -> None:
             raise SystemExit(f"{WORK / name} holds held-out problems: it must not be trained on")
 
 
-def _trainings() -> None:
+def _trainings(phases: Sequence[str]) -> None:
     """One phase after the other; logs in work/."""
-    for name, phase in PHASES.items():
+    for name in phases:
+        phase = PHASES[name]
         if (WORK / f"{name}_hf" / "config.json").exists():
             continue
         command = _run(f"{PACKAGE}.train", "--model", "student", "--data", WORK / f"{name}_rows",

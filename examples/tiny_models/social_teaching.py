@@ -159,3 +159,11 @@ def choosing_documents(seed: int) -> Iterator[Document]:
     while True:
         kind = rng.random()
         yield next(known) if kind < 0.5 else exercise(draw, WEAKEST) if kind < 0.65 else next(new)
+
+
+def few_choice_documents(seed: int) -> Iterator[Document]:
+    """Endless documents for a teacher that begins at the student: as many of one skill as of the other, few choices."""
+    rng = Random(seed)
+    known, new = teaching.dividing_documents(seed), social_documents(seed, FEW)
+    while True:
+        yield next(known) if rng.random() < 0.5 else next(new)

@@ -38,6 +38,7 @@ STREAMS = [
     social_teaching.both_documents,
     social_teaching.equal_documents,
     social_teaching.choosing_documents,
+    social_teaching.few_choice_documents,
 ]
 TOLD = [topic for topic in TOPICS.values() if topic.facts]
 
