@@ -55,13 +55,14 @@ STAGES = ("graph", "textbooks", "exercises", "rehearsal", "pretrain", "tune", "e
 class Runs:
     """Starts runs in `folder`. `started`: see conftest.py."""
 
-    def __init__(self, folder: Path, started: Any) -> None:
-        self.folder, self.started = folder, started
+    def __init__(self, folder: Path, started: Any, backend: str = "torch") -> None:
+        self.folder, self.started, self.backend = folder, started, backend
         (folder / "config.toml").write_text(CONFIG, encoding="utf-8")
 
     def start(self, out: str) -> subprocess.Popen[str]:
         command = ["-m", "dsa_lite", "run", "calculus", "--rounds", "2", "--json", "--out", out]
-        process: subprocess.Popen[str] = self.started.start([*command, "--config", "config.toml"], self.folder)
+        command += ["--config", "config.toml", "--backend", self.backend]
+        process: subprocess.Popen[str] = self.started.start(command, self.folder)
         return process
 
     def finish(self, out: str) -> dict[str, Any]:
@@ -72,13 +73,26 @@ class Runs:
         return {k: v for k, v in summary.items() if k not in ("seconds", "adapter", "out")}
 
     def adapter(self, out: str) -> bytes:
-        return (self.folder / out / "adapter" / "adapter_model.safetensors").read_bytes()
+        (path,) = (self.folder / out / "adapter").glob("*.safetensors")
+        return path.read_bytes()
 
     def has_begun(self, out: str, stage: str) -> bool:
         try:
             return stage in json.loads((self.folder / out / "manifest.json").read_text())["stages"]
         except FileNotFoundError:
             return False
+
+    def kill_in(self, out: str, stage: str, seconds: float) -> None:
+        """Start or go on, and kill the run so long after the stage has begun."""
+        process = self.start(out)
+        self.started.wait_until(
+            lambda: self.has_begun(out, stage) or process.poll() is not None, 300, f"{stage} does not begin"
+        )
+        time.sleep(seconds)
+        process.kill()
+        _, stderr = process.communicate()
+        assert process.returncode == -signal.SIGKILL, f"it ended before it was killed in {stage}: {stderr}"
+        self.assert_nothing_is_left_behind()
 
     def assert_nothing_is_left_behind(self) -> None:
         self.started.assert_nothing_is_left_behind(20)
@@ -101,20 +115,24 @@ def undisturbed(runs: Runs) -> dict[str, Any]:
 def test_a_run_killed_four_times_equals_an_undisturbed_one(runs: Runs, undisturbed: dict[str, Any], seed: int) -> None:
     chance, out = random.Random(seed), f"killed{seed}"
     for stage in sorted(chance.choices(STAGES, k=4), key=STAGES.index):
-        process = runs.start(out)
-        runs.started.wait_until(
-            lambda: runs.has_begun(out, stage) or process.poll() is not None,  # noqa: B023
-            300,
-            f"{stage} does not begin",
-        )
-        time.sleep(chance.uniform(0, 1.5))
-        process.kill()
-        _, stderr = process.communicate()
-        assert process.returncode == -signal.SIGKILL, f"it ended before it was killed in {stage}: {stderr}"
-        runs.assert_nothing_is_left_behind()
+        runs.kill_in(out, stage, chance.uniform(0, 1.5))
     assert runs.finish(out) == undisturbed
     assert runs.adapter(out) == runs.adapter("undisturbed")
     runs.assert_nothing_is_left_behind()
+
+
+def test_the_same_with_mlx(tmp_path: Path, new_started: Callable[[], Any]) -> None:
+    for module in ("mlx.core", "mlx_lm", "torch", "llama_cpp"):
+        pytest.importorskip(module)
+    runs = Runs(tmp_path, started := new_started(), "mlx")
+    try:
+        undisturbed = runs.finish("undisturbed")
+        for seconds in (1.0, 0.6):
+            runs.kill_in("killed", "tune", seconds)
+        assert runs.finish("killed") == undisturbed
+        assert runs.adapter("killed") == runs.adapter("undisturbed")
+    finally:
+        started.kill_rest()
 
 
 @pytest.mark.parametrize("stage", ["exercises", "tune"])
@@ -127,7 +145,7 @@ def test_ctrl_c_prints_the_line_that_goes_on(runs: Runs, undisturbed: dict[str, 
     assert process.returncode == 130, stderr
     assert stdout == ""
     line = next(line for line in stderr.splitlines() if "dsa-lite run calculus" in line)
-    assert f"--out {out} --config config.toml --rounds 2" in line
+    assert f"--out {out} --backend torch --config config.toml --rounds 2" in line
     assert "Traceback" not in stderr
     runs.assert_nothing_is_left_behind()
     assert runs.finish(out) == undisturbed
