@@ -192,9 +192,9 @@ class Engine:
     def _pick(self, writing: list[tuple[int, _Job]], row: int | None = None) -> None:
         """The next token of each; `row`: the decoded row it follows, where that is not the sequence's own."""
         assert self._context is not None
-        logits = [self._context.logits(slot if row is None else row) for slot, _ in writing]
-        samplers = [job.sampler for _, job in writing if job.sampler]
-        for (slot, job), token in zip(writing, self._pickers.pick(samplers, logits, self._threads.now), strict=True):
+        samplers = [(slot if row is None else row, job.sampler) for slot, job in writing if job.sampler]
+        tokens = self._pickers.pick(samplers, self._context, self._threads.now)
+        for (slot, job), token in zip(writing, tokens, strict=True):
             self._write(slot, job, token)
 
     def _write(self, slot: int, job: _Job, token: int | NothingAllowed) -> None:
@@ -202,7 +202,7 @@ class Engine:
             self._finish(slot, job, "error", str(token))
             return
         job.written.append(token)
-        if self._model.ends(job.written[-1]):
+        if self._model.ends(token):
             self._finish(slot, job, "stop")
         elif len(job.written) == job.ask["max_tokens"]:
             self._finish(slot, job, "length")

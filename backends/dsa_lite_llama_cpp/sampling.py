@@ -6,12 +6,14 @@ import codecs
 import ctypes
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import llama_cpp as C
 import numpy as np
 import numpy.typing as npt
 
+from dsa_lite_llama_cpp.context import Context
 from dsa_lite_llama_cpp.model import Model
 
 #: From this vocabulary on a token takes longer to choose than to hand to another thread.
@@ -35,15 +37,6 @@ def _chain(temperature: float, top_p: float, seed: int) -> Any:
     return chain
 
 
-def _candidates(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.void]:
-    """(V,): all tokens as llama.cpp takes them."""
-    candidates = np.empty(len(logits), _CANDIDATE)
-    candidates["id"] = np.arange(len(logits), dtype=np.int32)
-    candidates["logit"] = logits
-    candidates["p"] = 0
-    return candidates
-
-
 class Sampler:
     """A request's chain (top-p, temperature, draw by seed) and grammar. `close()` frees both."""
 
@@ -55,15 +48,14 @@ class Sampler:
         self._utf8 = codecs.getincrementaldecoder("utf-8")("strict")
         self._one = np.zeros(1, _CANDIDATE)
 
-    def pick(self, logits: npt.NDArray[np.float32]) -> int:
-        """The next token by its logits (V,). Raises NothingAllowed."""
-        candidates = _candidates(logits)
-        token = int(candidates["id"][self._apply(self._chain, candidates)])
+    def pick(self, context: Context, row: int) -> int:
+        """The token after decoded row `row`. Raises NothingAllowed."""
+        token = int(C.llama_sampler_sample(self._chain, context.pointer, row))
         if self._grammar is None:
             return token
         # The grammar over a whole large vocabulary costs a thousand times one token: ask about the chosen one first.
         if not (self._allows(token) and self._whole_characters(token)):
-            token = self._pick_allowed(logits)
+            token = self._pick_allowed(context.logits(row))
         self._utf8.decode(self._model.piece(token))
         C.llama_sampler_accept(self._grammar, token)
         return token
@@ -98,7 +90,9 @@ class Sampler:
         return not (begun[:1] == b"\xed" and begun[1:2] >= b"\xa0")
 
     def _pick_allowed(self, logits: npt.NDArray[np.float32]) -> int:
-        candidates = _candidates(logits)
+        candidates = np.zeros(len(logits), _CANDIDATE)
+        candidates["id"] = np.arange(len(logits))
+        candidates["logit"] = logits
         self._apply(self._grammar, candidates)
         allowed = candidates[np.isfinite(candidates["logit"])]
         while len(allowed):
@@ -132,22 +126,25 @@ class Pickers:
         self._pool = ThreadPoolExecutor(threads, "pick")
 
     def pick(
-        self, samplers: Sequence[Sampler], logits: Sequence[npt.NDArray[np.float32]], threads: int
+        self, samplers: Sequence[tuple[int, Sampler]], context: Context, threads: int
     ) -> list[int | NothingAllowed]:
-        """For each sampler the token by its logits (V,), or why there is none; at most `threads` at work."""
-        pairs = list(zip(samplers, logits, strict=True))
-        if threads == 1 or len(pairs) < 2 or len(logits[0]) < _LARGE:
-            return [_picked(pair) for pair in pairs]
-        shares = [pairs[first::threads] for first in range(threads)]
-        found: list[int | NothingAllowed] = [0] * len(pairs)
-        for first, tokens in enumerate(self._pool.map(lambda share: [_picked(pair) for pair in share], shares)):
+        """For each (row, sampler) the token, or why there is none; at most `threads` at work."""
+        threads = min(threads, len(samplers))
+        if threads == 1 or len(context.logits(samplers[0][0])) < _LARGE:
+            return _picked(context, samplers)
+        # That look has put the logits in order: from here on the threads only read them.
+        shares = [samplers[first::threads] for first in range(threads)]
+        found: list[int | NothingAllowed] = [0] * len(samplers)
+        for first, tokens in enumerate(self._pool.map(partial(_picked, context), shares)):
             found[first::threads] = tokens
         return found
 
 
-def _picked(pair: tuple[Sampler, npt.NDArray[np.float32]]) -> int | NothingAllowed:
-    sampler, logits = pair
-    try:
-        return sampler.pick(logits)
-    except NothingAllowed as error:
-        return error
+def _picked(context: Context, samplers: Sequence[tuple[int, Sampler]]) -> list[int | NothingAllowed]:
+    found: list[int | NothingAllowed] = []
+    for row, sampler in samplers:
+        try:
+            found.append(sampler.pick(context, row))
+        except NothingAllowed as error:
+            found.append(error)
+    return found

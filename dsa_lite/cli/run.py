@@ -118,8 +118,9 @@ def run_command(
         found, reasons = _fitted(skill, given, layers, job, fresh=fresh, quiet=quiet)
         job = found.job if found is not None else job
         if dry_run:
-            found = found or _survey(job, given, fresh=fresh, quiet=quiet)
-            _dry_run(job, layers, found, reasons, as_json=as_json)
+            _dry_run(
+                job, layers, reasons, lambda: found or _survey(job, given, fresh=fresh, quiet=quiet), as_json=as_json
+            )
             return
         set_resume_line(context, resume_line(skill, job.out, given, [name for name, _ in environment(context)]))
         if not (as_json or quiet):
@@ -227,7 +228,8 @@ def _survey(job: Job, given: Mapping[str, Any], *, fresh: bool, quiet: bool) -> 
     return planning.survey(job, _saying(quiet), fresh=fresh, compare=bool(given["compare"]))
 
 
-def _dry_run(job: Job, layers: Layers, found: Survey, reasons: Sequence[str], *, as_json: bool) -> None:
+def _dry_run(job: Job, layers: Layers, reasons: Sequence[str], measure: Callable[[], Survey], *, as_json: bool) -> None:
+    """The plan is printed before anything is measured."""
     from dsa_lite.cli.estimate import estimate_json, print_estimate
     from dsa_lite.cli.plan import print_plan
     from dsa_lite.cli.tables import stdout_console
@@ -238,9 +240,9 @@ def _dry_run(job: Job, layers: Layers, found: Survey, reasons: Sequence[str], *,
     if as_json:
         from dsa_lite.cli.text import one_json
 
-        click.echo(one_json(estimate_json(found, reasons)))
+        click.echo(one_json(estimate_json(measure(), reasons)))
         return
-    print_estimate(console, found)
+    print_estimate(console, measure())
     console.print("\nNothing was started (--dry-run).")
 
 

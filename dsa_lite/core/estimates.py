@@ -114,7 +114,7 @@ def costs(config: Config, counts: Counts, measured: Measured) -> dict[str, Cost]
         "rehearsal": Cost(items=chats, seconds=drawing if chats else 0.0),
         "pretrain": _pretrain(config, passages, measured),
         "tune": _tune(config, total, chats if counts.chats is None else counts.chats, measured),
-        "evaluate": _evaluate(config, _held_out(config, total, counts), measured),
+        "evaluate": _evaluate(config, _held_out(config, counts, measured), measured),
         "report": Cost(items=total),
     }
 
@@ -127,11 +127,17 @@ def _written(wanted: int, kind: Kind, attempts: int) -> Cost:
     )  # fmt: skip
 
 
-def _exercises(config: Config, counts: Counts, measured: Measured) -> Cost:
+def _first_exercises(config: Config, counts: Counts, measured: Measured) -> tuple[Cost, int]:
+    """Of writing those before the rounds, and how many of them are set aside as test questions."""
     settings = config.exercises
     wanted = counts.skills * settings.single_per_skill + counts.composable * settings.composed_per_skill
     written = _written(wanted, measured.kind("exercise"), config.teacher.attempts)
-    aside = 0 if counts.held_out is not None else round(settings.hold_out * written.items)
+    return written, 0 if counts.held_out is not None else round(settings.hold_out * written.items)
+
+
+def _exercises(config: Config, counts: Counts, measured: Measured) -> Cost:
+    settings = config.exercises
+    written, aside = _first_exercises(config, counts, measured)
     votes = settings.votes * written.items + settings.hold_out_votes * aside
     solve = measured.kind("solve")
     return Cost(
@@ -141,12 +147,11 @@ def _exercises(config: Config, counts: Counts, measured: Measured) -> Cost:
     )  # fmt: skip
 
 
-def _held_out(config: Config, exercises: int, counts: Counts) -> int:
+def _held_out(config: Config, counts: Counts, measured: Measured) -> int:
     """Test questions: those there are, or those the run sets aside, had the teacher confirmed all."""
     if counts.held_out is not None:
         return counts.held_out
-    share = config.exercises.hold_out
-    aside = round((exercises - counts.imported) * share / (1 - share))
+    _, aside = _first_exercises(config, counts, measured)
     return min(aside, config.evaluate.limit or aside)
 
 
