@@ -71,7 +71,8 @@ from dsa_lite_torch import open_student
 from dsa_lite_torch.processes import join
 
 if join(timedelta(seconds=float(sys.argv[1]))):
-    options = StudentOptions(lora_rank=4, lora_alpha=8, device="cpu", threads=1, precision="float32")
+    options = StudentOptions(lora_rank=4, lora_alpha=8, device="cpu", threads=1, precision="float32",
+                             shard=sys.argv[2] == "sharded")
     try:
         open_student("only-here", options)
     except DsaError as error:
@@ -132,9 +133,12 @@ def test_two_processes_keep_the_contract_and_observe_what_one_does(
 
 
 @real_processes
-@pytest.mark.parametrize(("stop", "patience"), [(signal.SIGKILL, 300), (signal.SIGSTOP, 20)])
+@pytest.mark.parametrize(
+    ("stop", "patience", "base"),
+    [(signal.SIGKILL, 300, "whole"), (signal.SIGSTOP, 20, "whole"), (signal.SIGKILL, 300, "sharded")],
+)
 def test_a_lost_process_ends_the_training_with_a_word(
-    processes: Processes, tiny_model_folder: Path, stop: signal.Signals, patience: float
+    processes: Processes, tiny_model_folder: Path, stop: signal.Signals, patience: float, base: str
 ) -> None:
     """Killed: at once. Frozen: after `patience` seconds. And an error in one process alone is told by the first."""
     (processes.folder / "program.py").write_text(UNTIL_LOST, encoding="utf-8")
@@ -143,7 +147,7 @@ def test_a_lost_process_ends_the_training_with_a_word(
         (place := processes.folder / rank).mkdir()
         (place / "model").symlink_to(tiny_model_folder)
         env = {"RANK": rank, "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-        members.append(processes.start([str(processes.folder / "program.py"), str(patience)], place, **env))
+        members.append(processes.start([str(processes.folder / "program.py"), str(patience), base], place, **env))
     (processes.folder / "0" / "only-here").symlink_to(tiny_model_folder)
     first, second = members
     assert first.stdout is not None

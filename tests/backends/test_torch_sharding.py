@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -169,27 +168,6 @@ if join_processes():
     print(json.dumps([early, found]))
 """
 
-UNTIL_LOST = """
-import sys
-from dsa_lite.errors import DsaError
-from dsa_lite.student import StudentOptions
-from dsa_lite.testing import make_batch
-from dsa_lite_torch import join_processes, open_student
-
-if join_processes():
-    options = StudentOptions(lora_rank=4, device="cpu", threads=1, precision="float32", shard=True)
-    student = open_student(sys.argv[1], options)
-    batch = make_batch({"a": ([1, 2, 3], [2]), "b": ([3, 2, 1], [1])})
-    student.step(batch, 1e-2)
-    print("ready", flush=True)
-    try:
-        while True:
-            student.step(batch, 0.0)
-    except DsaError as error:
-        print(error.message, flush=True)
-    student.close()
-"""
-
 
 class Launches:
     """Starts programs in two processes, in `folder`. `started`: see conftest.py."""
@@ -200,12 +178,6 @@ class Launches:
     def program(self, text: str) -> str:
         (self.folder / "program.py").write_text(text, encoding="utf-8")
         return "program.py"
-
-    def members(self, program: str, *words: str) -> list[Any]:
-        """The two processes, without a launcher that ends one when the other is lost."""
-        world = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": self.started.free_port()}
-        command = [self.program(program), *words]
-        return [self.started.start(command, self.folder, RANK=rank, **world) for rank in ("0", "1")]
 
     def results(self, program: str, *words: str) -> Any:
         process = self.started.launch([self.program(program), *words], self.folder)
@@ -294,18 +266,6 @@ def test_a_fault_in_one_process(launches: Launches, deep: Path) -> None:
         for number, said in enumerate(sharded["refused"]):
             assert (missing if number in (4, 5) else full) in said
             assert (": process 1 on " in said) == (number % 2 == 1)
-
-
-@real_processes
-def test_a_lost_process_ends_the_training_with_a_word(launches: Launches, deep: Path) -> None:
-    (first, second) = launches.members(UNTIL_LOST, str(deep))
-    assert first.stdout.readline() == "ready\n", first.communicate()
-    second.send_signal(signal.SIGKILL)
-    stdout, stderr = first.communicate(timeout=120)
-    assert "another process of this launch has ended or does not answer" in stdout, stderr
-    assert first.returncode == 0, stderr
-    second.communicate(timeout=60)
-    launches.started.assert_nothing_is_left_behind(60)
 
 
 def test_in_one_process_the_base_stays_whole_and_says_so(tiny_model_folder: Path) -> None:
