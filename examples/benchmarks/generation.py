@@ -22,7 +22,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from contestants import BatchedBench, Contestant, LlamaServer, OneAtATime, Ours, Sample, sample
-from random_model import SIZES, make
+from random_model import make
+from sizes import SIZES
 
 import dsa_lite
 from dsa_lite.records import Message

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import gguf
 import llama_cpp
 import numpy as np
 from llama_cpp._logger import set_verbose
+from sizes import SIZES, Size
 
 CHATML = (
     "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\n' + m['content'] + '<|im_end|>\n' }}{% endfor %}"
@@ -26,25 +26,6 @@ LETTERS = "etaoinshrdlucmfwypvbgkqjxz0123456789"
 #: Standard deviation of the logits. At 1 all tokens are about as likely, and top-p would sort the whole vocabulary for
 #: every token, as no trained model has it do.
 SPREAD = 5.0
-
-
-@dataclass(frozen=True)
-class Size:
-    """A Llama with tied embeddings."""
-
-    width: int
-    layers: int
-    heads: int
-    heads_kv: int
-    inner: int
-    vocabulary: int
-
-
-SIZES = {
-    "trial": Size(width=256, layers=4, heads=4, heads_kv=2, inner=768, vocabulary=8192),  # 5 million parameters
-    "0.5b": Size(width=1024, layers=24, heads=16, heads_kv=4, inner=4096, vocabulary=151_936),  # 0.52 billion
-    "1.5b": Size(width=1536, layers=28, heads=12, heads_kv=2, inner=8960, vocabulary=151_936),  # 1.5 billion
-}
 
 
 def make(folder: Path, name: str) -> Path:

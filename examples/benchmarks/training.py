@@ -37,8 +37,9 @@ from dataclasses import asdict, dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 
+from sizes import SIZES
 from training_contestants import RUN, Job, Result
-from training_data import BUNDLED, SIZES, make_data, random_model
+from training_data import BUNDLED, make_data, random_model
 
 NEEDED = {"trl": ("trl", "accelerate"), "hf": ("accelerate",), "mlx": ("mlx",), "mlx-lm": ("mlx_lm",)}
 ORDERS = ("mixed", "grouped", "own")
@@ -106,7 +107,7 @@ def _present(chosen: Sequence[str] | None) -> list[str]:
 def _load(name: str, args: argparse.Namespace) -> Load:
     if name == "bundled":
         return Load(name, BUNDLED, args.steps or 10, args.batch_size or 16)
-    if name == "trial":
+    if name == "tiny":
         return Load(name, random_model(args.folder, name), args.steps or 3, args.batch_size or 4)
     return Load(name, random_model(args.folder, name), args.steps or 3, args.batch_size or 8, warm=1)
 
@@ -212,7 +213,7 @@ def _arguments() -> argparse.Namespace:
     add("--json", type=Path, help="also write every figure to this file")
     args = parser.parse_args()
     if args.trial:
-        args.models, args.repeats = ["trial"], 1
+        args.models, args.repeats = ["tiny"], 1
     return args
 
 

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+from sizes import SIZES
 
 import dsa_lite
 from dsa_lite.core.curriculum import order_examples
@@ -18,25 +19,6 @@ from dsa_lite.model_folder import FolderTokenizer
 BUNDLED = Path(dsa_lite.__file__).parent / "bundled" / "student"
 #: Examples among which similar lengths share a batch: 1 is none, 128 the engine's default.
 WINDOWS = {"mixed": 1, "grouped": 128}
-
-
-@dataclass(frozen=True)
-class Size:
-    """A Llama with tied embeddings, and how it is measured."""
-
-    width: int
-    layers: int
-    heads: int
-    heads_kv: int
-    inner: int
-    vocabulary: int
-
-
-SIZES = {
-    "trial": Size(width=64, layers=2, heads=2, heads_kv=1, inner=128, vocabulary=4096),
-    "100m": Size(width=768, layers=12, heads=12, heads_kv=4, inner=2048, vocabulary=32_768),  # 101 million
-    "0.5b": Size(width=1024, layers=24, heads=16, heads_kv=4, inner=4096, vocabulary=151_936),  # 0.52 billion
-}
 
 
 @dataclass(frozen=True)
