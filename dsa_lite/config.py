@@ -135,11 +135,16 @@ class RehearsalSettings(Section):
     """The student's own prompts and answers from before, trained along so that they are not forgotten.
 
     Self-synthesised rehearsal (arXiv 2403.01244) with prompts drawn from the chat template alone (Magpie,
-    arXiv 2406.08464); the shares are ours.
+    arXiv 2406.08464); self-distillation (arXiv 2402.13669); the shares are ours.
     """
 
     share: float = Field(default=0.1, ge=0, description="examples per exercise written before tuning; 0: none")
     weight: float = Field(default=1.0, ge=0, description="loss weight of each")
+    own_words: float = Field(
+        default=0.6, ge=0, le=1,
+        description="skills of which the base solves at least this share: their exercises are trained on in its own "
+        "words, where its answer is the teacher's; 0: none",
+    )  # fmt: skip
     max_prompt_tokens: int = Field(default=160, gt=0, description="longer prompts are rejected, tokens")
     max_tokens: int = Field(default=400, gt=0, description="longer answers are rejected, tokens")
 

@@ -12,6 +12,9 @@ from dataclasses import dataclass, field
 
 from dsa_lite.config import Config
 
+#: Exercises by which it is judged whether the base knows a skill.
+FIRST = 12
+
 
 @dataclass(frozen=True)
 class Kind:
@@ -47,8 +50,9 @@ class Measured:
 
     kinds: "prerequisites", "textbook", "exercise", "remake", "solve". tune_token and pretrain_token: s per token
     trained on, of a padded example and of a packed row. targets: share of an example's tokens that are targets.
-    usable_draws: share of drawn chats that came to their end. after: answers after training take so many times as
-    long as before, because the student will answer at the length of its exercises.
+    usable_draws: share of drawn chats that came to their end. solves: share of exercises the base solves. after:
+    answers after training take so many times as long as before, because the student will answer at the length of its
+    exercises.
     """
 
     kinds: Mapping[str, Kind] = field(default_factory=dict)
@@ -63,6 +67,7 @@ class Measured:
     draw: Batched = Batched()
     usable_draws: float = 1.0
     answer: Batched = Batched()
+    solves: float = 0.0
     after: float = 1.0
 
     def kind(self, name: str) -> Kind:
@@ -105,13 +110,14 @@ def costs(config: Config, counts: Counts, measured: Measured) -> dict[str, Cost]
     total = exercises.items if counts.exercises is None else counts.exercises
     chats = round(config.rehearsal.share * total)
     draws = chats / max(measured.usable_draws, 0.05)
-    drawing = measured.draw.seconds(draws, max(1, min(256, chats))) + measured.open_student
+    drawing = measured.draw.seconds(draws, max(1, min(256, chats)))
+    solving = _own_words(config, counts.skills, total, measured)
     asked = counts.skills if config.graph.expand else 0
     return {
         "graph": _written(asked, measured.kind("prerequisites"), config.teacher.attempts),
         "textbooks": textbooks,
         "exercises": exercises,
-        "rehearsal": Cost(items=chats, seconds=drawing if chats else 0.0),
+        "rehearsal": Cost(items=chats, seconds=measured.open_student + drawing + solving if chats or solving else 0.0),
         "pretrain": _pretrain(config, passages, measured),
         "tune": _tune(config, total, chats if counts.chats is None else counts.chats, measured),
         "evaluate": _evaluate(config, _held_out(config, counts, measured), measured),
@@ -153,6 +159,14 @@ def _held_out(config: Config, counts: Counts, measured: Measured) -> int:
         return counts.held_out
     _, aside = _first_exercises(config, counts, measured)
     return min(aside, config.evaluate.limit or aside)
+
+
+def _own_words(config: Config, skills: int, exercises: int, measured: Measured) -> float:
+    """Seconds in which the base solves some exercises of every skill, and the others of those it knows."""
+    if not config.rehearsal.own_words:
+        return 0.0
+    first = min(exercises, skills * FIRST)
+    return measured.answer.seconds(first + measured.solves * (exercises - first), config.evaluate.batch_size)
 
 
 def _pretrain(config: Config, passages: int, measured: Measured) -> Cost:

@@ -45,6 +45,16 @@ def extract_answer(reply: str) -> str | None:
     return _stripped(boxed) or None if boxed is not None else None
 
 
+def before_answer(reply: str) -> str:
+    """What a reply says before the last "Answer:", without the beginning of that sentence; all where there is none."""
+    lines = reply.splitlines()
+    for i in range(len(lines) - 1, -1, -1):
+        if found := _ANSWER.search(lines[i]):
+            whole = lines[i][: found.start()].rpartition(". ")
+            return "\n".join([*lines[:i], whole[0] + whole[1].strip()]).strip()
+    return reply.strip()
+
+
 def _stripped(text: str) -> str:
     """Without emphasis, dollar signs, a box, or the full stop of the sentence."""
     before = None

@@ -18,7 +18,7 @@ from dsa_lite.io.run_folder.rundir import RunDir
 from dsa_lite.io.toml_places import Places
 from dsa_lite.records import Exercise, SkillPack
 from dsa_lite.stages import exercises as exercise_stage
-from dsa_lite.stages import rehearsal, textbooks
+from dsa_lite.stages import own_words, rehearsal, textbooks
 from dsa_lite.stages.context import Context, Job
 from dsa_lite.stages.finished import identity_of
 from dsa_lite.stages.tune import training_set
@@ -92,7 +92,8 @@ def _chats(context: Context, reader: Reader) -> Iterator[Example]:
     round = round_of(context.folder, context.config)
     used, weights = training_set(context, round)
     ids = {exercise.id for exercise in used}
-    for exercise in exercise_stage.load(context, up_to_round=round - 1):
+    written = exercise_stage.load(context, up_to_round=round - 1)
+    for exercise in own_words.in_own_words(written, own_words.load(context)):
         removed = "" if exercise.id in ids else REMOVED
         yield _exercise(reader, exercise, weights.get(exercise.id, 1.0), removed)
     weight = context.config.rehearsal.weight

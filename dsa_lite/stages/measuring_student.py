@@ -12,6 +12,7 @@ import numpy as np
 from dsa_lite.core.batching import pack, pack_batch, pad
 from dsa_lite.core.encoding import Encoded, encode_exercise, encode_prompt, encode_text, target_text
 from dsa_lite.core.estimates import Batched, Measured
+from dsa_lite.core.grading import extract_answer, same_text
 from dsa_lite.records import Exercise
 from dsa_lite.stages import evaluate, rehearsal
 from dsa_lite.stages.context import Context
@@ -22,6 +23,7 @@ from dsa_lite.student import Batch
 SECONDS = 4.0  # of steps, and of answers of each kind, s
 SIZES = (4, 32)  # rows generated at a time
 SHORT = 8  # tokens of the first answers
+SOLVED = 32  # exercises the base is asked, at most
 
 
 @dataclass
@@ -54,6 +56,8 @@ def measure_student(
         sample.note(passage_tokens=_mean_length(rows))
         _measure_rows(context, sample, rows)
     _measure_answers(context, sample)
+    if context.config.rehearsal.own_words and exercises:
+        _measure_solving(context, sample, exercises)
     if context.config.rehearsal.share > 0:
         _measure_draws(context, sample)
     return sample
@@ -125,6 +129,16 @@ def _measure_answers(context: Context, sample: StudentSample) -> None:
     learnt = sample.measured.exercise_tokens * sample.measured.targets
     sample.note(answer=_batched(answer, most, learnt or most))
     sample.note(after=max(1.0, learnt / max(1.0, float(np.mean(lengths)))) if lengths else 1.0)
+
+
+def _measure_solving(context: Context, sample: StudentSample, exercises: Sequence[Exercise]) -> None:
+    student, chosen = context.student, exercises[:SOLVED]
+    prompts = [encode_prompt(student.tokenizer, e.problem) for e in chosen]
+    room = student.context_tokens - max(map(len, prompts))
+    replies = student.generate(prompts, max(1, min(context.config.evaluate.max_tokens, room)), adapter=False)
+    answers = [extract_answer(student.tokenizer.decode(reply)) or "" for reply in replies]
+    sample.note(solves=float(np.mean([same_text(e.answer, a) for e, a in zip(chosen, answers, strict=True)])))
+    sample.answers += len(chosen)
 
 
 def _measure_draws(context: Context, sample: StudentSample) -> None:

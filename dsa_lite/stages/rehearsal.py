@@ -1,4 +1,4 @@
-"""Stage 4: what the student already says, trained along later so that it is not forgotten.
+"""Stage 4: what the student already says, trained along later so that it is not forgotten; see also `own_words`.
 
 The base itself writes both sides: given nothing but the start of a user's turn it goes on with the kind of prompt it
 was trained on (Magpie, arXiv 2406.08464), then it answers as it does today (self-synthesised rehearsal,
@@ -12,8 +12,10 @@ from collections.abc import Iterator, Sequence
 from dsa_lite.core.encoding import encode_prompt, user_turn
 from dsa_lite.core.overlap import OverlapIndex
 from dsa_lite.core.prompts import seed_of
+from dsa_lite.io.run_folder.rundir import digest
 from dsa_lite.records import Rehearsed, Rejected
 from dsa_lite.stages import exercises as exercise_stage
+from dsa_lite.stages import own_words
 from dsa_lite.stages.context import Context
 from dsa_lite.stages.held_out import HeldOutGuard
 from dsa_lite.stages.writing import SAMPLE_CHARS
@@ -32,6 +34,15 @@ def inputs(context: Context) -> dict[str, object]:
         "wanted": wanted(context),
         "model": context.student.fingerprint,
         "student": context.config.student.model_dump(include=drawing),
+        "own_words": _solving(context) if context.config.rehearsal.own_words else {},
+    }
+
+
+def _solving(context: Context) -> dict[str, object]:
+    return {
+        "exercises": digest(exercise_stage.load(context)),
+        "checker": context.job.skill.checker,
+        "evaluate": context.config.evaluate.model_dump(include={"batch_size", "max_tokens"}),
     }
 
 
@@ -74,7 +85,10 @@ def run(context: Context) -> str:
     rejections.sync()
     if len(kept) < goal:
         context.note(STAGE, f"only {len(kept)} of {goal} chats could be drawn from the student", warning=True)
-    return f"{len(kept)} chats in the student's own words"
+    solved = own_words.write(context, STAGE)
+    return f"{len(kept)} chats in the student's own words" + (
+        f", {solved} exercises it can do already" if solved else ""
+    )
 
 
 def _refusal(chat: Rehearsed, index: OverlapIndex, guard: HeldOutGuard) -> str:

@@ -20,7 +20,7 @@ from dsa_lite.io.run_folder.rundir import digest
 from dsa_lite.records import Decision, Exercise, Observed
 from dsa_lite.stages import exercises as exercise_stage
 from dsa_lite.stages import graph as graph_stage
-from dsa_lite.stages import rehearsal
+from dsa_lite.stages import own_words, rehearsal
 from dsa_lite.stages.context import Context
 from dsa_lite.stages.learning import (
     Epoch,
@@ -48,6 +48,7 @@ def inputs(context: Context) -> dict[str, object]:
         "exercises": digest(exercise_stage.load(context)),
         "rehearsal": digest(rehearsal.load(context)),
         "rehearsal_weight": context.config.rehearsal.weight,
+        "own_words": digest(solved.values()) if (solved := own_words.load(context)) else "",
     }
 
 
@@ -143,7 +144,7 @@ def training_set(context: Context, round: int) -> tuple[list[Exercise], dict[str
     """What round `round` trains on: everything written before it and not removed, and the loss weights."""
     decisions = [d for r in range(1, round) for d in context.folder.decisions(r).read()]
     weights = latest_weights(decisions)
-    written = exercise_stage.load(context, up_to_round=round - 1)
+    written = own_words.in_own_words(exercise_stage.load(context, up_to_round=round - 1), own_words.load(context))
     return [e for e in written if weights.get(e.id, 1.0) > 0], weights
 
 

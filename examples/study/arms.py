@@ -49,7 +49,7 @@ def _in_order(order: str) -> dict[str, Any]:
 
 def _planted(share: float) -> Arm:
     """Whole epochs, so that all examples are seen as often; no rehearsal, which depends on the exercises' number."""
-    settings = {**_STATIC, "tune.epochs": 3, "rehearsal.share": 0}
+    settings = {**_STATIC, "tune.epochs": 3, "rehearsal.share": 0, "rehearsal.own_words": 0}
     return Arm(f"static, {share:.0%} of right exercises made wrong, 3 epochs", settings, 0.0, share)
 
 

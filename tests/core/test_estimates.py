@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -17,7 +18,7 @@ CONFIG = Config.model_validate(
         "teacher": {"attempts": 2},
         "textbooks": {"per_skill": 2},
         "exercises": {"single_per_skill": 10, "composed_per_skill": 5, "verify": "vote:1"},
-        "rehearsal": {"share": 0.5},
+        "rehearsal": {"share": 0.5, "own_words": 0.0},
         "pretrain": {"epochs": 3, "row_tokens": 100, "batch_size": 2},
         "tune": {"rounds": 2, "epochs": 2, "batch_size": 8},
         "dynamics": {"probes": 10, "probe_epochs": 2, "max_new_fraction": 0.1},
@@ -49,6 +50,13 @@ def test_every_stage_by_hand() -> None:
     pretrain = found["pretrain"]  # 6 passages of 25 tokens, three times, in rows of 100
     assert (pretrain.steps, pretrain.trained_tokens) == (3, 450)
     assert pretrain.seconds == pytest.approx(45.0)
+
+
+def test_the_base_is_asked_some_exercises_of_every_skill_and_the_rest_of_those_it_knows() -> None:
+    settings = CONFIG.model_copy(update={"rehearsal": CONFIG.rehearsal.model_copy(update={"own_words": 0.7})})
+    drawn, asked = costs(CONFIG, COUNTS, MEASURED)["rehearsal"], costs(settings, COUNTS, replace(MEASURED, solves=0.5))
+    answers = 4 * 12 + (57 - 4 * 12) / 2
+    assert asked["rehearsal"].seconds - drawn.seconds == pytest.approx(math.ceil(answers / 4) * 2.0 + answers * 0.5)
 
 
 def test_tuning_grows_by_the_new_exercises_of_a_round() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dsa_lite.core.grading import choice_letter, extract_answer, normalise, plain_number, same_text, same_words
+from dsa_lite.core.grading import before_answer, choice_letter, extract_answer, normalise, plain_number, same_text, same_words
 
 
 @pytest.mark.parametrize(
@@ -33,6 +33,20 @@ from dsa_lite.core.grading import choice_letter, extract_answer, normalise, plai
 )
 def test_extract_answer(reply: str, expected: str | None) -> None:
     assert extract_answer(reply) == expected
+
+
+@pytest.mark.parametrize(
+    ("reply", "before"),
+    [
+        ("2 + 2 = 4.\nAnswer: 4", "2 + 2 = 4."),
+        ("Answer: 1, no.\nSo we add 1.\n**Answer:** 2\nThat is all.", "Answer: 1, no.\nSo we add 1."),
+        ("We add 1. The final answer is: 2.", "We add 1."),
+        ("Answer: 4", ""),
+        (" no such line ", "no such line"),
+    ],
+)
+def test_before_answer(reply: str, before: str) -> None:
+    assert before_answer(reply) == before
 
 
 @pytest.mark.parametrize(

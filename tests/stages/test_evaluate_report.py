@@ -10,7 +10,7 @@ import pytest
 
 from dsa_lite.io.answers.checker import AnswerChecker
 from dsa_lite.records import Checker, Decision, Exercise, Graded, HeldOutItem, Observed, Rejected
-from dsa_lite.stages import evaluate, graph, report
+from dsa_lite.stages import answering, graph, report
 from dsa_lite.testing import ScriptedTeacher
 
 
@@ -22,7 +22,7 @@ def checker() -> Iterator[AnswerChecker]:
 
 def grade(checker: AnswerChecker, problem: str, gold: str, reply: str) -> Graded:
     item = HeldOutItem(id="i", problem=problem, answer=gold, topic="t")
-    return evaluate._grade(checker, [item], [reply])[0]
+    return answering._grade(checker, [item], [reply])[0]
 
 
 @pytest.mark.parametrize(

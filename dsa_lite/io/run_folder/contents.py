@@ -30,7 +30,7 @@ R = TypeVar("R", bound=Record)
 RUN, LOCK, MANIFEST, EVENTS, REPORT = "run.toml", "run.lock", "manifest.json", "events.jsonl", "report.html"
 GRAPH, PREREQUISITES, TEACHER = "graph.json", "prerequisites.jsonl", "teacher.json"
 TEXTBOOKS, EXERCISES, REJECTED = "textbooks.jsonl", "exercises.jsonl", "rejected.jsonl"
-REHEARSAL, VOTES, SET_ASIDE = "rehearsal.jsonl", "votes.jsonl", "held_out.jsonl"
+REHEARSAL, OWN_WORDS, VOTES, SET_ASIDE = "rehearsal.jsonl", "own_words.jsonl", "votes.jsonl", "held_out.jsonl"
 ROUNDS, DYNAMICS, CHECKPOINTS = "rounds", "training_dynamics", "checkpoints"
 ADAPTER, EVALUATION, EXPORT, STATIC = "adapter", "evaluation", "export", "static"
 
@@ -39,7 +39,7 @@ OUTPUTS: Mapping[str, tuple[str, ...]] = {
     "graph": (PREREQUISITES, GRAPH),
     "textbooks": (TEXTBOOKS,),
     "exercises": (EXERCISES, VOTES, SET_ASIDE),
-    "rehearsal": (REHEARSAL,),
+    "rehearsal": (REHEARSAL, OWN_WORDS),
     "pretrain": (),
     "tune": (ROUNDS, DYNAMICS, ADAPTER),
     "evaluate": (EVALUATION,),
@@ -86,6 +86,10 @@ class Contents:
 
     def rehearsed(self) -> Log[Rehearsed]:
         return self._log(REHEARSAL, Rehearsed)
+
+    def own_words(self) -> Log[Graded]:
+        """The base's answers to exercises."""
+        return self._log(OWN_WORDS, Graded)
 
     def rejected(self) -> Log[Rejected]:
         return self._log(REJECTED, Rejected)

@@ -1,0 +1,81 @@
+"""What the base can do already is trained in its own words: which skills those are, whose words, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dsa_lite.core.encoding import encode_prompt
+from dsa_lite.core.estimates import FIRST
+from dsa_lite.records import Exercise, Graded
+from dsa_lite.stages import graph, own_words, tune
+from dsa_lite.stages.context import Context
+from dsa_lite.testing import ScriptedTeacher
+
+pytest.importorskip("dsa_lite_torch")
+
+SETTINGS: dict[str, Any] = {"graph": {"expand": False}, "evaluate": {"max_tokens": 200, "batch_size": 16}}
+
+
+def sums(skill: str, count: int, wrong: int, start: int) -> list[Exercise]:
+    """Of `count` exercises the first `wrong` have a wrong answer. The teacher's way of writing is nobody else's."""
+    return [
+        Exercise(
+            id=f"{skill}-{n:02d}", problem=f"What is {start + n} + 4?", solution="It is plain to see.",
+            answer=str(start + n + 4 + (n < wrong)), skills=(skill,), origin="single",
+        )
+        for n in range(count)
+    ]  # fmt: skip
+
+
+@contextmanager
+def asked(desk: Any, out: str, **settings: Any) -> Iterator[Context]:
+    """A run with exercises of a skill that the base knows, and of one in which it disagrees with the teacher."""
+    desk.student = str(Path(__file__).parents[2] / "dsa_lite" / "bundled" / "student")
+    with desk.context(ScriptedTeacher(desk.answer), out, **{**SETTINGS, **settings}) as context:
+        graph.run(context)
+        for exercise in [*sums("addition", 20, 2, 20), *sums("squares", 20, 20, 50)]:
+            context.folder.exercises().append(exercise)
+        own_words.write(context, "rehearsal")
+        yield context
+
+
+def test_a_skill_that_the_base_knows_is_trained_in_its_own_words(desk: Any) -> None:
+    with asked(desk, "run") as context:
+        solved, student = own_words.load(context), context.student
+        answered = context.folder.own_words().read()
+        assert sum(g.topic == "addition" for g in answered) == 20
+        assert sum(g.topic == "squares" for g in answered) == FIRST  # after these it is clear
+        assert 15 <= len(solved) <= 18
+        assert {g.topic for g in solved.values()} == {"addition"}
+        assert not {"addition-00", "addition-01"} & set(solved)  # the base's answer is another one
+        trained = {e.id: e for e in tune.training_set(context, 1)[0]}
+        for exercise in trained.values():
+            if exercise.id not in solved:
+                assert exercise.solution == "It is plain to see."
+        one = trained[min(solved)]
+        (reply,) = student.generate([encode_prompt(student.tokenizer, one.problem)], 200, adapter=False)
+        assert f"{one.solution}\nAnswer: {one.answer}" == student.tokenizer.decode(reply).strip()
+
+
+def test_none_are_asked_when_none_are_wanted(desk: Any) -> None:
+    with asked(desk, "run", rehearsal={"own_words": 0.0}) as context:
+        assert context.folder.own_words().read() == []
+        assert {e.solution for e in tune.training_set(context, 1)[0]} == {"It is plain to see."}
+
+
+@pytest.mark.parametrize("lines", [0, 5, 30])
+def test_an_interrupted_stage_ends_with_the_same_answers(desk: Any, lines: int) -> None:
+    with asked(desk, "run") as context:
+        whole = context.folder.own_words().read()
+        context.folder.own_words().truncate(lines)
+        own_words.write(context, "rehearsal")
+        assert by_id(context.folder.own_words().read()) == by_id(whole)
+
+
+def by_id(answers: list[Graded]) -> list[Graded]:
+    return sorted(answers, key=lambda g: g.id)
