@@ -195,7 +195,12 @@ class DynamicsSettings(Section):
         default="ignore", description="extra clause against the mean deviation"
     )
     max_error_fraction: float = Field(default=0.3, ge=0, le=1, description="most of the set removed in one round")
-    easy_weight: float = Field(default=0.3, ge=0, le=1, description="loss weight of easy examples; 0: dropped")
+    easy_weight: float = Field(default=0.3, ge=0, le=1, description="weight of easy examples; 0: dropped")
+    easy_by: Literal["drawing", "loss"] = Field(
+        default="drawing",
+        description="drawing: an easy example takes part in an epoch with its weight as the chance, at full loss: "
+        "the same on average for fewer tokens; loss: it always takes part, its loss times its weight",
+    )
     filter_errors: bool = True
     down_weight_easy: bool = True
     variants_per_hard: int = Field(default=1, ge=0, description="new exercises asked for per hard one")

@@ -80,10 +80,23 @@ def summarise(losses: Floats, *, window: int, burn_in: int) -> Dynamics:
     The first epochs carry almost no signal about errors (ours, measured on a small model). If burn_in leaves no
     epoch, the last one is used. NaN: not seen.
     """
-    epochs = losses.shape[1]
-    first = max(0, min(burn_in, epochs - 1), epochs - window)
-    mean, deviation, seen = _moments(losses[:, first:])
+    mean, deviation, seen = _moments(losses[:, _first(losses, window, burn_in) :])
     return Dynamics(mean, deviation, seen)
+
+
+def _first(losses: Floats, window: int, burn_in: int) -> int:
+    epochs = losses.shape[1]
+    return max(0, min(burn_in, epochs - 1), epochs - window)
+
+
+def learned(losses: Floats, correct: Flags, *, window: int, burn_in: int) -> Flags:
+    """(N,): whether an example was predicted right whenever it was seen in the epochs `summarise` looks at.
+
+    correct (N, E): as from `all_correct`, of the same observations. False where it was not seen there.
+    """
+    first = _first(losses, window, burn_in)
+    seen = np.isfinite(losses[:, first:])
+    return seen.any(axis=1) & (correct[:, first:] | ~seen).all(axis=1)
 
 
 def _moments(values: Floats) -> tuple[Floats, Floats, Ints]:

@@ -1,7 +1,8 @@
 """What a run will cost: counts, tokens and seconds, worked out from what was measured in a few seconds.
 
 Nothing here is a rule of thumb about machines or models: every rate and length comes from `Measured`. Ours are the
-simplifications: rates do not change over a run, no exercise is removed, every round orders as many new ones as it may.
+simplifications: rates do not change over a run, no exercise is removed or drawn less often, every round orders as many
+new ones as it may.
 """
 
 from __future__ import annotations

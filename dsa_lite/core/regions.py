@@ -29,12 +29,15 @@ class Baseline:
 
 
 def classify(
-    mean: Floats, deviation: Floats, seen: NDArray[np.integer], baseline: Baseline | None, settings: DynamicsSettings
-) -> tuple[NDArray[np.str_], list[str]]:
+    mean: Floats, deviation: Floats, seen: NDArray[np.integer], baseline: Baseline | None, settings: DynamicsSettings,
+    learned: Flags | None = None,
+) -> tuple[NDArray[np.str_], list[str]]:  # fmt: skip
     """Region (N,) of each example, and warnings as sentences.
 
-    mean, deviation (N,): over the window, nats or scores (NaN: not seen); seen (N,): epochs seen. First match wins:
+    mean, deviation (N,): over the window, nats or scores (NaN: not seen); seen (N,): epochs seen; learned (N,): whether
+    every target token was predicted right whenever it was looked at. First match wins:
 
+    0. easy: learned (R3 alone: what is above the average of a well-known skill is not hard for that);
     1. error: mean >= the baseline's (R1, preset "cartography": and deviation <= the baseline's);
     2. hard: mean >= the average (R1: mean > and deviation < the averages);
     3. easy: mean < and deviation < the averages;
@@ -54,6 +57,9 @@ def classify(
     error, spared = _errors(mean, deviation, judged, average, baseline, settings, warnings)
     hard = judged & _hard(mean, deviation, average, settings)
     easy = judged & (mean < average.loss) & (deviation < average.deviation)
+    if learned is not None and settings.preset != "cartography":
+        sure = judged & learned
+        easy, hard, error, spared = easy | sure, hard & ~sure, error & ~sure, spared & ~sure
     codes = np.where(judged, AMBIGUOUS, UNCLASSIFIED)
     codes[easy], codes[hard], codes[spared], codes[error] = EASY, HARD, AMBIGUOUS, ERROR
     return REGIONS[codes], warnings

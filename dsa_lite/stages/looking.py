@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from dsa_lite.core.actions import decide
 from dsa_lite.core.curriculum import order_examples
-from dsa_lite.core.dynamics import summarise, table, within_groups
+from dsa_lite.core.dynamics import all_correct, learned, summarise, table, within_groups
 from dsa_lite.core.probes import make_probes
 from dsa_lite.core.regions import Baseline, classify
 from dsa_lite.records import Decision, Exercise
@@ -24,7 +24,8 @@ def look(context: Context, round: int, examples: Sequence[Exercise]) -> list[Dec
     settings = context.config.dynamics
     observed = [o for r in range(1, round + 1) for o in context.folder.observations(r).read()]
     skill_of = {e.id: e.skill for e in examples}
-    ids, losses = table(o for o in observed if o.example in skill_of)
+    observed = [o for o in observed if o.example in skill_of]
+    ids, losses = table(observed)
     seen = set(ids)
     examples = [e for e in examples if e.id in seen]  # a budget may have ended before the others
     names = sorted({e.skill for e in examples})
@@ -40,7 +41,8 @@ def look(context: Context, round: int, examples: Sequence[Exercise]) -> list[Dec
             index = np.array([names.index(p.skill) for p in probes])
             probe_losses = (probe_losses - centre[index, -1:]) / scale[index, -1:]
         baseline = Baseline(loss=float(np.mean(probe_losses)), deviation=float(np.mean(np.std(probe_losses, axis=1))))
-    regions, warnings = classify(compared.mean, compared.deviation, raw.seen, baseline, settings)
+    sure = learned(losses, all_correct(observed)[1], window=settings.window_epochs, burn_in=settings.burn_in)
+    regions, warnings = classify(compared.mean, compared.deviation, raw.seen, baseline, settings, sure)
     for warning in warnings:
         context.note(STAGE, f"round {round}: {warning}", warning=True)
     context.folder.write_round(round, {"baseline": baseline and baseline.loss, "warnings": warnings})

@@ -137,7 +137,11 @@ def _total_epochs(context: Context, position: Position, lessons: Sequence[_Lesso
     settings = context.config.tune
     if math.isinf(budget):
         return settings.rounds * settings.epochs
-    return max(position.epoch + 1, math.ceil(budget / sum(lesson.encoded.targets for lesson in lessons)))
+    drawing = context.config.dynamics.easy_by == "drawing"
+    epoch = sum(
+        lesson.encoded.targets * (lesson.weight if drawing and lesson.skill is not None else 1.0) for lesson in lessons
+    )
+    return max(position.epoch + 1, math.ceil(budget / epoch))
 
 
 def training_set(context: Context, round: int) -> tuple[list[Exercise], dict[str, float]]:
@@ -181,8 +185,21 @@ def _ranks(context: Context, lessons: Sequence[_Lesson], rng: np.random.Generato
     return own + [own[i] for i in rng.integers(len(own), size=len(lessons) - len(own))]
 
 
+def _drawn(context: Context, position: Position, lessons: Sequence[_Lesson]) -> Sequence[_Lesson]:
+    """Those that take part in an epoch: what weighs less takes part less often, at full weight."""
+    if context.config.dynamics.easy_by == "loss":
+        return lessons
+    chances = context.rng(STAGE, "drawing", position.epoch).random(len(lessons))
+    drawn = [
+        lesson if lesson.skill is None else replace(lesson, weight=1.0)
+        for lesson, chance in zip(lessons, chances, strict=True)
+        if lesson.skill is None or chance < lesson.weight
+    ]
+    return drawn if any(lesson.skill is not None for lesson in drawn) else lessons
+
+
 def _epoch(context: Context, position: Position, lessons: Sequence[_Lesson], label: str, budget: float) -> Epoch:
-    settings = context.config.tune
+    settings, lessons = context.config.tune, _drawn(context, position, lessons)
     order_rng = context.rng(STAGE, "order", position.epoch)
     ranks = _ranks(context, lessons, order_rng)
     lengths = [len(lesson.encoded.ids) for lesson in lessons]
@@ -225,7 +242,9 @@ def _act(context: Context, round: int, decisions: Sequence[Decision]) -> None:
     """Have the teacher write variants of hard exercises and harder compositions of easy ones."""
     graph = graph_stage.load(context)
     existing = exercise_stage.load(context, up_to_round=round - 1)
-    orders = new_items(decisions, {e.id: e for e in existing}, graph, context.config.dynamics,
+    already = own_words.load(context)  # harder ones of what the base can do anyway teach nothing new
+    chosen = [d for d in decisions if not (d.region == "easy" and d.example in already)]
+    orders = new_items(chosen, {e.id: e for e in existing}, graph, context.config.dynamics,
                        context.rng(STAGE, "new", round),
                        max_skills=context.config.exercises.max_composed_skills)  # fmt: skip
     drafts = {}

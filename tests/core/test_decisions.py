@@ -44,6 +44,18 @@ def test_default_rule_by_hand() -> None:
     assert warnings == []
 
 
+def test_what_was_learned_is_easy_whatever_its_loss() -> None:
+    """In one epoch nothing deviates, and in a skill that is known half of it lies above the average."""
+    learned, flat = np.array([False, True, False, True, True, False, True]), np.where(SEEN > 0, 0.0, NAN)
+    for preset, expected in {
+        "skill": ["ambiguous", "easy", "hard", "easy", "easy", "unclassified", "unclassified"],
+        "cartography": ["ambiguous", "ambiguous", "ambiguous", "error", "ambiguous", "unclassified", "unclassified"],
+    }.items():
+        settings = DynamicsSettings.model_validate({"preset": preset})
+        regions, _ = classify(MEAN, flat, SEEN, Baseline(2.0, 0.2), settings, learned)
+        assert regions.tolist() == expected
+
+
 @pytest.mark.parametrize(
     ("settings", "region_of_2", "region_of_3"),
     [

@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dsa_lite.core.grading import before_answer, choice_letter, extract_answer, normalise, plain_number, same_text, same_words
+from dsa_lite.core.grading import (
+    before_answer,
+    choice_letter,
+    extract_answer,
+    normalise,
+    plain_number,
+    same_text,
+    same_words,
+)
 
 
 @pytest.mark.parametrize(
