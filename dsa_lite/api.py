@@ -73,7 +73,8 @@ class Run:
     def data_map(self) -> list[dict[str, Any]]:
         """One row per exercise, sorted by its id (`example`): what was last decided about it, and the exercise.
 
-        `loss` and `deviation` in nats per token, `weight` in the loss, `region`, `action`, `skill`, `problem`, ...
+        `loss` and `deviation` in nats per token, `weight` (see the setting `dynamics.easy_by`), `region`, `action`,
+        `skill`, `problem`, ...
         """
         return map_rows(RunDir.read(self.folder))
 

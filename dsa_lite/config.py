@@ -198,8 +198,8 @@ class DynamicsSettings(Section):
     easy_weight: float = Field(default=0.3, ge=0, le=1, description="weight of easy examples; 0: dropped")
     easy_by: Literal["drawing", "loss"] = Field(
         default="drawing",
-        description="drawing: an easy example takes part in an epoch with its weight as the chance, at full loss: "
-        "the same on average for fewer tokens; loss: it always takes part, its loss times its weight",
+        description="drawing: an easy example takes part in an epoch with its weight as the chance, which saves its "
+        "tokens; loss: it always takes part, its loss times its weight",
     )
     filter_errors: bool = True
     down_weight_easy: bool = True

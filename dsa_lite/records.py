@@ -116,6 +116,15 @@ class Rehearsed(Record):
     reply: str
 
 
+class OwnWords(Record):
+    """The student's own solution of an exercise that it could solve before the training."""
+
+    id: str
+    solution: str
+    answer: str
+    steps_right: bool | None = Field(description="as of an exercise")
+
+
 class Exercise(Record):
     """One problem with a worked solution. `skills`: ids in order of use, prerequisite first."""
 

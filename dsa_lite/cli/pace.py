@@ -15,7 +15,7 @@ UNITS = {
     "graph": "skills",
     "textbooks": "passages",
     "exercises": "exercises",
-    "rehearsal": "chats",
+    "rehearsal": "texts",
     "pretrain": "steps",
     "evaluate": "answers",
 }

@@ -229,19 +229,17 @@ def _survey(job: Job, given: Mapping[str, Any], *, fresh: bool, quiet: bool) -> 
 
 
 def _dry_run(job: Job, layers: Layers, reasons: Sequence[str], measure: Callable[[], Survey], *, as_json: bool) -> None:
-    """The plan is printed before anything is measured."""
+    """The plan is printed before `measure` is called."""
     from dsa_lite.cli.estimate import estimate_json, print_estimate
     from dsa_lite.cli.plan import print_plan
     from dsa_lite.cli.tables import stdout_console
+    from dsa_lite.cli.text import one_json
 
-    console = stdout_console()
-    if not as_json:
-        print_plan(console, job, layers, reasons)
     if as_json:
-        from dsa_lite.cli.text import one_json
-
         click.echo(one_json(estimate_json(measure(), reasons)))
         return
+    console = stdout_console()
+    print_plan(console, job, layers, reasons)
     print_estimate(console, measure())
     console.print("\nNothing was started (--dry-run).")
 

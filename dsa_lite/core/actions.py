@@ -6,7 +6,7 @@ The actions are DSA's; counts, shares and the choice of pairs are ours.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, cast
 
@@ -71,12 +71,13 @@ def _action(region: Region, settings: DynamicsSettings) -> tuple[Action, float]:
 
 def new_items(
     decisions: Sequence[Decision], exercises: Mapping[str, Exercise], graph: SkillGraph, settings: DynamicsSettings,
-    rng: np.random.Generator, *, max_skills: int = 3,
+    rng: np.random.Generator, *, max_skills: int = 3, already: Collection[str] = (),
 ) -> list[Order]:  # fmt: skip
     """What the teacher is asked to write after a round: variants first, then compositions.
 
     Every hard example gets `variants_per_hard` variants, the hardest first, and the second of one only after the first
-    of all. Easy ones are paired (see `pairing.pair`), each pair gets `compositions_per_pair`. Together they are at
+    of all. Easy ones are paired (see `pairing.pair`), but not those the base could do `already` (ids): harder ones of
+    these teach nothing new. Each pair gets `compositions_per_pair`. Together they are at
     most max_new_fraction of the examples decided on; where both want more, each gets half of that.
     """
     most = math.floor(settings.max_new_fraction * len(decisions) + 1e-9)
@@ -85,7 +86,7 @@ def new_items(
         Order("variant", (d.example,), exercises[d.example].skills)
         for _ in range(settings.variants_per_hard) for d in hard
     ]  # fmt: skip
-    easy = sorted(d.example for d in decisions if d.region == "easy")
+    easy = sorted(d.example for d in decisions if d.region == "easy" and d.example not in already)
     pairs = pair([exercises[id] for id in easy], graph, most, rng, max_skills) if settings.compositions_per_pair else []
     compositions = [
         Order("composition", (a.id, b.id), joint_skills(a, b, graph))

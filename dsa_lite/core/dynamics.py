@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,6 +66,13 @@ def _index(observed: Iterable[Observed]) -> tuple[tuple[str, ...], Ints, Ints, l
     return ids, rows, columns, records
 
 
+def carried(values: NDArray[Any], seen: Flags) -> NDArray[Any]:
+    """Values (N, E) of any type, where they were not seen (N, E) those of the last epoch that did; before the first as
+    they are."""
+    last = np.maximum.accumulate(np.where(seen, np.arange(seen.shape[1]), -1), axis=1)
+    return np.where(last < 0, values, np.take_along_axis(values, np.maximum(last, 0), axis=1))
+
+
 @dataclass(frozen=True, eq=False)
 class Dynamics:
     """mean (N,) and population standard deviation (N,) over the epochs seen, NaN where none was; seen (N,) int."""
@@ -85,18 +93,19 @@ def summarise(losses: Floats, *, window: int, burn_in: int) -> Dynamics:
 
 
 def _first(losses: Floats, window: int, burn_in: int) -> int:
-    epochs = losses.shape[1]
+    epochs = len(losses.T)
     return max(0, min(burn_in, epochs - 1), epochs - window)
 
 
-def learned(losses: Floats, correct: Flags, *, window: int, burn_in: int) -> Flags:
+def always_right(losses: Floats, correct: Flags, *, window: int, burn_in: int) -> Flags:
     """(N,): whether an example was predicted right whenever it was seen in the epochs `summarise` looks at.
 
     correct (N, E): as from `all_correct`, of the same observations. False where it was not seen there.
     """
     first = _first(losses, window, burn_in)
     seen = np.isfinite(losses[:, first:])
-    return seen.any(axis=1) & (correct[:, first:] | ~seen).all(axis=1)
+    right: Flags = np.any(seen, axis=1) & np.all(correct[:, first:] | ~seen, axis=1)
+    return right
 
 
 def _moments(values: Floats) -> tuple[Floats, Floats, Ints]:

@@ -2,7 +2,7 @@
 
 Nothing here is a rule of thumb about machines or models: every rate and length comes from `Measured`. Ours are the
 simplifications: rates do not change over a run, no exercise is removed or drawn less often, every round orders as many
-new ones as it may.
+new ones as it may, the base knows no skill whose exercises it would have to put in its own words.
 """
 
 from __future__ import annotations
@@ -12,9 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from dsa_lite.config import Config
-
-#: Exercises by which it is judged whether the base knows a skill.
-FIRST = 12
+from dsa_lite.core.own_words import FIRST
 
 
 @dataclass(frozen=True)
@@ -51,9 +49,8 @@ class Measured:
 
     kinds: "prerequisites", "textbook", "exercise", "remake", "solve". tune_token and pretrain_token: s per token
     trained on, of a padded example and of a packed row. targets: share of an example's tokens that are targets.
-    usable_draws: share of drawn chats that came to their end. solves: share of exercises the base solves. after:
-    answers after training take so many times as long as before, because the student will answer at the length of its
-    exercises.
+    usable_draws: share of drawn chats that came to their end. after: answers after training take so many times as
+    long as before, because the student will answer at the length of its exercises.
     """
 
     kinds: Mapping[str, Kind] = field(default_factory=dict)
@@ -68,7 +65,6 @@ class Measured:
     draw: Batched = Batched()
     usable_draws: float = 1.0
     answer: Batched = Batched()
-    solves: float = 0.0
     after: float = 1.0
 
     def kind(self, name: str) -> Kind:
@@ -163,11 +159,9 @@ def _held_out(config: Config, counts: Counts, measured: Measured) -> int:
 
 
 def _own_words(config: Config, skills: int, exercises: int, measured: Measured) -> float:
-    """Seconds in which the base solves some exercises of every skill, and the others of those it knows."""
-    if not config.rehearsal.own_words:
-        return 0.0
-    first = min(exercises, skills * FIRST)
-    return measured.answer.seconds(first + measured.solves * (exercises - first), config.evaluate.batch_size)
+    """Seconds in which the base solves some exercises of every skill."""
+    asked = min(exercises, skills * FIRST) if config.rehearsal.own_words else 0
+    return measured.answer.seconds(asked, config.evaluate.batch_size)
 
 
 def _pretrain(config: Config, passages: int, measured: Measured) -> Cost:

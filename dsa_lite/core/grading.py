@@ -45,14 +45,18 @@ def extract_answer(reply: str) -> str | None:
     return _stripped(boxed) or None if boxed is not None else None
 
 
-def before_answer(reply: str) -> str:
-    """What a reply says before the last "Answer:", without the beginning of that sentence; all where there is none."""
+def before_answer(reply: str) -> str | None:
+    """What a reply says before "Answer:", without the beginning of that sentence; all where there is none, None where
+    it says that more than once."""
     lines = reply.splitlines()
-    for i in range(len(lines) - 1, -1, -1):
-        if found := _ANSWER.search(lines[i]):
-            whole = lines[i][: found.start()].rpartition(". ")
-            return "\n".join([*lines[:i], whole[0] + whole[1].strip()]).strip()
-    return reply.strip()
+    found = [(i, match) for i, line in enumerate(lines) if (match := _ANSWER.search(line))]
+    if not found:
+        return reply.strip()
+    if len(found) > 1:
+        return None
+    i, match = found[0]
+    sentences = lines[i][: match.start()].rpartition(". ")
+    return "\n".join([*lines[:i], sentences[0] + sentences[1].strip()]).strip()
 
 
 def _stripped(text: str) -> str:

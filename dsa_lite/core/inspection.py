@@ -26,10 +26,11 @@ PERCENTILES = (50, 90, 99, 100)
 class Example:
     """One example as it would be trained.
 
-    dropped: why it is left out, empty where it is trained; weight: of its loss; ended: its last target is the token
-    that ends a turn (of a passage: a text). Of chats: `asked`, its ids begin with exactly the prompt that is asked at
-    evaluation, and none of those is a target; `templated`, so do the ids of the whole chat as the template renders it
-    (where not, the reply follows the prompt directly).
+    dropped: why it is left out, empty where it is trained; weight: its chance of taking part in an epoch, or of its
+    loss (`dynamics.easy_by`); ended: its last target is the token that ends a turn (of a passage: a text). Of chats:
+    `asked`, its ids begin with exactly the prompt that is asked at evaluation, and none of those is a target;
+    `templated`, so do the ids of the whole chat as the template renders it (where not, the reply follows the prompt
+    directly).
     """
 
     kind: Kind

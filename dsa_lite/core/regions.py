@@ -30,14 +30,14 @@ class Baseline:
 
 def classify(
     mean: Floats, deviation: Floats, seen: NDArray[np.integer], baseline: Baseline | None, settings: DynamicsSettings,
-    learned: Flags | None = None,
+    right: Flags | None = None,
 ) -> tuple[NDArray[np.str_], list[str]]:  # fmt: skip
     """Region (N,) of each example, and warnings as sentences.
 
-    mean, deviation (N,): over the window, nats or scores (NaN: not seen); seen (N,): epochs seen; learned (N,): whether
+    mean, deviation (N,): over the window, nats or scores (NaN: not seen); seen (N,): epochs seen; right (N,): whether
     every target token was predicted right whenever it was looked at. First match wins:
 
-    0. easy: learned (R3 alone: what is above the average of a well-known skill is not hard for that);
+    0. easy: right (R3 alone: what is above the average of a well-known skill is not hard for that);
     1. error: mean >= the baseline's (R1, preset "cartography": and deviation <= the baseline's);
     2. hard: mean >= the average (R1: mean > and deviation < the averages);
     3. easy: mean < and deviation < the averages;
@@ -54,12 +54,11 @@ def classify(
         )
     average = Baseline(_average(mean[judged]), _average(deviation[judged]))
     warnings: list[str] = []
-    error, spared = _errors(mean, deviation, judged, average, baseline, settings, warnings)
+    sure = judged & right if right is not None and settings.preset != "cartography" else np.zeros_like(judged)
+    error, spared = _errors(mean, deviation, judged, sure, average, baseline, settings, warnings)
     hard = judged & _hard(mean, deviation, average, settings)
     easy = judged & (mean < average.loss) & (deviation < average.deviation)
-    if learned is not None and settings.preset != "cartography":
-        sure = judged & learned
-        easy, hard, error, spared = easy | sure, hard & ~sure, error & ~sure, spared & ~sure
+    easy, hard = easy | sure, hard & ~sure
     codes = np.where(judged, AMBIGUOUS, UNCLASSIFIED)
     codes[easy], codes[hard], codes[spared], codes[error] = EASY, HARD, AMBIGUOUS, ERROR
     return REGIONS[codes], warnings
@@ -71,7 +70,7 @@ def _average(values: Floats) -> float:
 
 
 def _errors(
-    mean: Floats, deviation: Floats, judged: Flags, average: Baseline, baseline: Baseline | None,
+    mean: Floats, deviation: Floats, judged: Flags, sure: Flags, average: Baseline, baseline: Baseline | None,
     settings: DynamicsSettings, warnings: list[str],
 ) -> tuple[Flags, Flags]:  # fmt: skip
     """Error examples (N,), and those that look like errors but are spared by the guard (N,)."""
@@ -84,7 +83,7 @@ def _errors(
             "they cannot be told apart, so no example is called an error."
         )
         return none, none
-    suspect = judged & (mean >= baseline.loss)
+    suspect = judged & ~sure & (mean >= baseline.loss)
     clause = "le" if settings.preset == "cartography" else settings.error_sigma
     if clause != "ignore":
         suspect &= deviation <= baseline.deviation if clause == "le" else deviation >= baseline.deviation

@@ -1,4 +1,4 @@
-"""Decisions to loss weights."""
+"""Decisions to weights: chances of taking part in an epoch, or factors of the loss (`dynamics.easy_by`)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dsa_lite.records import Decision
 
 
 def weights(decisions: Sequence[Decision]) -> dict[str, float]:
-    """Loss weight by example id; the latest decision wins, a removed example weighs 0.
+    """Weight by example id; the latest decision wins, a removed example weighs 0.
 
     An example that is not there has no decision and weighs 1.0: `weights(...).get(id, 1.0)`.
     """

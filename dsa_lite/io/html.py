@@ -37,7 +37,7 @@ def read_records(run: RunDir) -> RunRecords:
         stages={stage: entry.status if entry else "to do" for stage, entry in entries.items()},
         graph=graph,
         textbooks=run.textbooks().read(),
-        exercises=run.exercises().read(),
+        exercises=run.lessons(),
         rejected=run.rejected().read(),
         observed=[o for r in range(1, max(rounds, default=0) + 2) for o in run.observations(r).read()],
         decisions={r: run.decisions(r).read() for r in rounds},

@@ -23,7 +23,7 @@ Files = dict[str, list[dict[str, Any]]]
 
 def training_data(run: RunDir) -> Files:
     """File name -> rows: the exercises in use, and the textbooks. Raises UsageError when the run has none yet."""
-    exercises = in_use(run.exercises().read(), run.rejected().read())
+    exercises = in_use(run.lessons(), run.rejected().read())
     if not exercises:
         raise UsageError(f"{run.path} has no exercises yet", hint="go on with the run first")
     decisions = {d.example: d for number in run.rounds() for d in run.decisions(number).read()}

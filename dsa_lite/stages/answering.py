@@ -15,24 +15,27 @@ from dsa_lite.stages.context import Context
 
 def answer(
     context: Context, checker: AnswerChecker, items: Sequence[HeldOutItem], log: Log[Graded],
-    progress: Callable[[int, int], None], *, adapter: bool,
+    progress: Callable[[int, int], None], *, max_tokens: int, batch_size: int, limit: int, adapter: bool,
+    whole: bool = False,
 ) -> None:  # fmt: skip
-    """Answer what `log` does not hold yet, greedily. `progress`: items answered and tokens written so far."""
-    settings, student = context.config.evaluate, context.student
+    """Answer what `log` does not hold yet, greedily. `progress`: items answered and tokens written so far.
+
+    limit: of a prompt and its reply, tokens, more than the longest prompt has. whole: a reply that does not come to its
+    end is none.
+    """
+    student = context.student
     known = {g.id for g in log.read()}
     prompts = {i.id: encode_prompt(student.tokenizer, i.problem) for i in items}
     # Batches are fixed by the items alone, so that after an interruption exactly the same is computed.
     items = sorted(items, key=lambda i: (len(prompts[i.id]), i.id))
     tokens = 0
-    for start in range(0, len(items), settings.batch_size):
-        batch = items[start : start + settings.batch_size]
+    for start in range(0, len(items), batch_size):
+        batch = items[start : start + batch_size]
         if any(i.id not in known for i in batch):
-            room = student.context_tokens - max(len(prompts[i.id]) for i in batch)
-            replies = student.generate(
-                [prompts[i.id] for i in batch], max(1, min(settings.max_tokens, room)), adapter=adapter
-            )
+            most = max(1, min(max_tokens, limit - max(len(prompts[i.id]) for i in batch)))
+            replies = student.generate([prompts[i.id] for i in batch], most, adapter=adapter)
             tokens += sum(len(r) for r in replies)
-            texts = [student.tokenizer.decode(r) for r in replies]
+            texts = ["" if whole and len(r) >= most else student.tokenizer.decode(r) for r in replies]
             for result in _grade(checker, batch, texts):
                 if result.id not in known:
                     log.append(result)

@@ -66,5 +66,9 @@ def _answer(
     def progress(answered: int, tokens: int) -> None:
         context.progress(STAGE, done + answered, total, tokens, label)
 
-    answer(context, checker, items, context.folder.graded(when, split), progress, adapter=when == "after")
+    settings = context.config.evaluate
+    answer(
+        context, checker, items, context.folder.graded(when, split), progress, max_tokens=settings.max_tokens,
+        batch_size=settings.batch_size, limit=context.student.context_tokens, adapter=when == "after",
+    )  # fmt: skip
     return done + len(items)

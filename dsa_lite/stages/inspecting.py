@@ -9,6 +9,7 @@ from pathlib import Path
 from dsa_lite.config import Config
 from dsa_lite.core.encoding import target_text
 from dsa_lite.core.inspection import Example, Reader
+from dsa_lite.core.own_words import in_own_words
 from dsa_lite.errors import ConfigError, TrainingError
 from dsa_lite.io.imports.data import Importer
 from dsa_lite.io.imports.layouts import Layout, Part
@@ -18,7 +19,7 @@ from dsa_lite.io.run_folder.rundir import RunDir
 from dsa_lite.io.toml_places import Places
 from dsa_lite.records import Exercise, SkillPack
 from dsa_lite.stages import exercises as exercise_stage
-from dsa_lite.stages import own_words, rehearsal, textbooks
+from dsa_lite.stages import rehearsal, textbooks
 from dsa_lite.stages.context import Context, Job
 from dsa_lite.stages.finished import identity_of
 from dsa_lite.stages.tune import training_set
@@ -93,7 +94,7 @@ def _chats(context: Context, reader: Reader) -> Iterator[Example]:
     used, weights = training_set(context, round)
     ids = {exercise.id for exercise in used}
     written = exercise_stage.load(context, up_to_round=round - 1)
-    for exercise in own_words.in_own_words(written, own_words.load(context)):
+    for exercise in in_own_words(written, context.folder.own_words().read()):
         removed = "" if exercise.id in ids else REMOVED
         yield _exercise(reader, exercise, weights.get(exercise.id, 1.0), removed)
     weight = context.config.rehearsal.weight

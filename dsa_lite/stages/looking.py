@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from dsa_lite.core.actions import decide
 from dsa_lite.core.curriculum import order_examples
-from dsa_lite.core.dynamics import all_correct, learned, summarise, table, within_groups
+from dsa_lite.core.dynamics import all_correct, always_right, carried, summarise, table, within_groups
 from dsa_lite.core.probes import make_probes
 from dsa_lite.core.regions import Baseline, classify
 from dsa_lite.records import Decision, Exercise
@@ -25,7 +25,10 @@ def look(context: Context, round: int, examples: Sequence[Exercise]) -> list[Dec
     observed = [o for r in range(1, round + 1) for o in context.folder.observations(r).read()]
     skill_of = {e.id: e.skill for e in examples}
     observed = [o for o in observed if o.example in skill_of]
-    ids, losses = table(observed)
+    (ids, losses), (_, correct) = table(observed), all_correct(observed)
+    if settings.easy_by == "drawing":  # one that was not drawn is where it was
+        seen_in = np.isfinite(losses)
+        losses, correct = carried(losses, seen_in), carried(correct, seen_in)
     seen = set(ids)
     examples = [e for e in examples if e.id in seen]  # a budget may have ended before the others
     names = sorted({e.skill for e in examples})
@@ -41,8 +44,8 @@ def look(context: Context, round: int, examples: Sequence[Exercise]) -> list[Dec
             index = np.array([names.index(p.skill) for p in probes])
             probe_losses = (probe_losses - centre[index, -1:]) / scale[index, -1:]
         baseline = Baseline(loss=float(np.mean(probe_losses)), deviation=float(np.mean(np.std(probe_losses, axis=1))))
-    sure = learned(losses, all_correct(observed)[1], window=settings.window_epochs, burn_in=settings.burn_in)
-    regions, warnings = classify(compared.mean, compared.deviation, raw.seen, baseline, settings, sure)
+    right = always_right(losses, correct, window=settings.window_epochs, burn_in=settings.burn_in)
+    regions, warnings = classify(compared.mean, compared.deviation, raw.seen, baseline, settings, right)
     for warning in warnings:
         context.note(STAGE, f"round {round}: {warning}", warning=True)
     context.folder.write_round(round, {"baseline": baseline and baseline.loss, "warnings": warnings})

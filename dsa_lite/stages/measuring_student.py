@@ -12,7 +12,6 @@ import numpy as np
 from dsa_lite.core.batching import pack, pack_batch, pad
 from dsa_lite.core.encoding import Encoded, encode_exercise, encode_prompt, encode_text, target_text
 from dsa_lite.core.estimates import Batched, Measured
-from dsa_lite.core.grading import extract_answer, same_text
 from dsa_lite.records import Exercise
 from dsa_lite.stages import evaluate, rehearsal
 from dsa_lite.stages.context import Context
@@ -23,7 +22,6 @@ from dsa_lite.student import Batch
 SECONDS = 4.0  # of steps, and of answers of each kind, s
 SIZES = (4, 32)  # rows generated at a time
 SHORT = 8  # tokens of the first answers
-SOLVED = 32  # exercises the base is asked, at most
 
 
 @dataclass
@@ -55,9 +53,7 @@ def measure_student(
     if rows and context.config.pretrain.epochs:
         sample.note(passage_tokens=_mean_length(rows))
         _measure_rows(context, sample, rows)
-    _measure_answers(context, sample)
-    if context.config.rehearsal.own_words and exercises:
-        _measure_solving(context, sample, exercises)
+    _measure_answers(context, sample, exercises)
     if context.config.rehearsal.share > 0:
         _measure_draws(context, sample)
     return sample
@@ -110,16 +106,17 @@ def _rate(context: Context, sample: StudentSample, batches: Sequence[Batch], tok
     return (time.perf_counter() - start) / (passes * sum(tokens))
 
 
-def _measure_answers(context: Context, sample: StudentSample) -> None:
+def _measure_answers(context: Context, sample: StudentSample, exercises: Sequence[Exercise]) -> None:
     student, most = context.student, context.config.evaluate.max_tokens
-    items = [item for split in evaluate.SPLITS for item in evaluate.items_of(context, split)]
+    held_out = [item.problem for split in evaluate.SPLITS for item in evaluate.items_of(context, split)]
+    items = held_out or [exercise.problem for exercise in exercises]
     if not items:
         return
     chosen = [items[i] for i in context.rng("calibration", "items").permutation(len(items))]
     lengths: list[int] = []
 
     def answer(count: int, tokens: int) -> None:
-        prompts = [encode_prompt(student.tokenizer, chosen[i % len(chosen)].problem) for i in range(count)]
+        prompts = [encode_prompt(student.tokenizer, chosen[i % len(chosen)]) for i in range(count)]
         room = student.context_tokens - max(map(len, prompts))
         replies = student.generate(prompts, max(1, min(tokens, room)), adapter=True)
         if tokens == most:
@@ -129,16 +126,6 @@ def _measure_answers(context: Context, sample: StudentSample) -> None:
     learnt = sample.measured.exercise_tokens * sample.measured.targets
     sample.note(answer=_batched(answer, most, learnt or most))
     sample.note(after=max(1.0, learnt / max(1.0, float(np.mean(lengths)))) if lengths else 1.0)
-
-
-def _measure_solving(context: Context, sample: StudentSample, exercises: Sequence[Exercise]) -> None:
-    student, chosen = context.student, exercises[:SOLVED]
-    prompts = [encode_prompt(student.tokenizer, e.problem) for e in chosen]
-    room = student.context_tokens - max(map(len, prompts))
-    replies = student.generate(prompts, max(1, min(context.config.evaluate.max_tokens, room)), adapter=False)
-    answers = [extract_answer(student.tokenizer.decode(reply)) or "" for reply in replies]
-    sample.note(solves=float(np.mean([same_text(e.answer, a) for e, a in zip(chosen, answers, strict=True)])))
-    sample.answers += len(chosen)
 
 
 def _measure_draws(context: Context, sample: StudentSample) -> None:

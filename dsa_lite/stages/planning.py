@@ -161,7 +161,7 @@ def _progress(context: Context, stage: str) -> float:
             len(exercise_stage.load(context)),
             len(exercise_stage.plan(context, graph_stage.load(context))) + len(context.job.skill.exercises),
         ),
-        "rehearsal": lambda: (len(rehearsal.load(context)), rehearsal.wanted(context)),
+        "rehearsal": lambda: rehearsal.progress(context),
         "evaluate": lambda: (
             sum(folder.graded(when, split).count() for when in evaluate.WHEN for split in evaluate.SPLITS), held_out,
         ),

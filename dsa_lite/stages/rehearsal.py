@@ -34,21 +34,29 @@ def inputs(context: Context) -> dict[str, object]:
         "wanted": wanted(context),
         "model": context.student.fingerprint,
         "student": context.config.student.model_dump(include=drawing),
-        "own_words": _solving(context) if context.config.rehearsal.own_words else {},
+        **(_solving(context) if context.config.rehearsal.own_words else {}),
     }
 
 
 def _solving(context: Context) -> dict[str, object]:
+    """What the base's own solutions depend on besides."""
     return {
         "exercises": digest(exercise_stage.load(context)),
         "checker": context.job.skill.checker,
-        "evaluate": context.config.evaluate.model_dump(include={"batch_size", "max_tokens"}),
+        "check_steps": context.config.exercises.verify != "none",
+        "longest": context.config.student.max_tokens,
     }
 
 
 def wanted(context: Context) -> int:
     """How many chats: a share of the number of exercises."""
     return round(context.config.rehearsal.share * len(exercise_stage.load(context)))
+
+
+def progress(context: Context) -> tuple[int, int]:
+    """Texts of the base that are there, and how many are wanted at least."""
+    first = own_words.first_of(context, exercise_stage.load(context)) if context.config.rehearsal.own_words else []
+    return len(load(context)) + context.folder.own_answers().count(), wanted(context) + len(first)
 
 
 def load(context: Context) -> list[Rehearsed]:

@@ -70,7 +70,7 @@ def last_decisions(run: RunDir) -> list[Decision]:
 def region_rows(run: RunDir, decisions: Sequence[Decision] | None = None) -> list[RegionRow]:
     """The data map as a table, one row per region."""
     decisions = last_decisions(run) if decisions is None else decisions
-    checked = {e.id: e.steps_right for e in run.exercises().read()}
+    checked = {e.id: e.steps_right for e in run.lessons()}
     return [_row(region, [d for d in decisions if d.region == region], checked) for region in REGIONS]
 
 
@@ -93,7 +93,7 @@ def _mean(values: Sequence[float]) -> float:
 
 def telling(run: RunDir, region: str, n: int) -> list[tuple[Exercise, Decision]]:
     """The n examples that show best what a region is: lowest loss for easy ones, highest for the others."""
-    exercises = {e.id: e for e in run.exercises().read()}
+    exercises = {e.id: e for e in run.lessons()}
     members = [d for d in last_decisions(run) if d.region == region and d.example in exercises]
     members.sort(key=lambda d: (d.score if region == "easy" else -d.score, d.example))
     return [(exercises[d.example], d) for d in members[:n]]
@@ -102,7 +102,7 @@ def telling(run: RunDir, region: str, n: int) -> list[tuple[Exercise, Decision]]
 def map_rows(run: RunDir, pairs: Iterable[tuple[Exercise, Decision]] | None = None) -> list[dict[str, Any]]:
     """The data map as data: what was last decided about each exercise, and the exercise; sorted by id unless given."""
     if pairs is None:
-        exercises = {e.id: e for e in run.exercises().read()}
+        exercises = {e.id: e for e in run.lessons()}
         pairs = [(exercises[d.example], d) for d in last_decisions(run) if d.example in exercises]
     return [
         {**d.model_dump(), "problem": e.problem, "solution": e.solution, "answer": e.answer, "origin": e.origin,

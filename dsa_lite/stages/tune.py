@@ -13,6 +13,7 @@ import numpy as np
 from dsa_lite.core.actions import new_items
 from dsa_lite.core.curriculum import order_examples, rank_skills
 from dsa_lite.core.encoding import Encoded, encode_exercise
+from dsa_lite.core.own_words import in_own_words
 from dsa_lite.core.schedule import learning_rate
 from dsa_lite.core.weighting import weights as latest_weights
 from dsa_lite.errors import TrainingError
@@ -20,7 +21,7 @@ from dsa_lite.io.run_folder.rundir import digest
 from dsa_lite.records import Decision, Exercise, Observed
 from dsa_lite.stages import exercises as exercise_stage
 from dsa_lite.stages import graph as graph_stage
-from dsa_lite.stages import own_words, rehearsal
+from dsa_lite.stages import rehearsal
 from dsa_lite.stages.context import Context
 from dsa_lite.stages.learning import (
     Epoch,
@@ -48,7 +49,7 @@ def inputs(context: Context) -> dict[str, object]:
         "exercises": digest(exercise_stage.load(context)),
         "rehearsal": digest(rehearsal.load(context)),
         "rehearsal_weight": context.config.rehearsal.weight,
-        "own_words": digest(solved.values()) if (solved := own_words.load(context)) else "",
+        **({"own_words": digest(own)} if (own := context.folder.own_words().read()) else {}),
     }
 
 
@@ -145,10 +146,11 @@ def _total_epochs(context: Context, position: Position, lessons: Sequence[_Lesso
 
 
 def training_set(context: Context, round: int) -> tuple[list[Exercise], dict[str, float]]:
-    """What round `round` trains on: everything written before it and not removed, and the loss weights."""
+    """What round `round` trains on: everything written before it and not removed, and the weights."""
     decisions = [d for r in range(1, round) for d in context.folder.decisions(r).read()]
     weights = latest_weights(decisions)
-    written = own_words.in_own_words(exercise_stage.load(context, up_to_round=round - 1), own_words.load(context))
+    written = exercise_stage.load(context, up_to_round=round - 1)
+    written = in_own_words(written, context.folder.own_words().read())
     return [e for e in written if weights.get(e.id, 1.0) > 0], weights
 
 
@@ -242,11 +244,10 @@ def _act(context: Context, round: int, decisions: Sequence[Decision]) -> None:
     """Have the teacher write variants of hard exercises and harder compositions of easy ones."""
     graph = graph_stage.load(context)
     existing = exercise_stage.load(context, up_to_round=round - 1)
-    already = own_words.load(context)  # harder ones of what the base can do anyway teach nothing new
-    chosen = [d for d in decisions if not (d.region == "easy" and d.example in already)]
-    orders = new_items(chosen, {e.id: e for e in existing}, graph, context.config.dynamics,
+    orders = new_items(decisions, {e.id: e for e in existing}, graph, context.config.dynamics,
                        context.rng(STAGE, "new", round),
-                       max_skills=context.config.exercises.max_composed_skills)  # fmt: skip
+                       max_skills=context.config.exercises.max_composed_skills,
+                       already={own.id for own in context.folder.own_words().read()})  # fmt: skip
     drafts = {}
     for number, order in enumerate(orders):
         id = f"r{round:02d}-{order.kind}-{number:04d}"

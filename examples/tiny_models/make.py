@@ -74,6 +74,8 @@ PHASES = {
                        14, 0.006, 0.0025, 1),
     "teacher_7": Phase(("student_5", "student_6"), "social_teaching:few_choice_documents", 26_500, 384, 16, 2200, 12,
                        12, 16, 0.007, 0.003, 1),
+    "teacher_8": Phase("teacher_5", "social_teaching:short_documents", 5_400, 384, 18, 450, 12, 12, 18,
+                       0.006, 0.0025, 1),
 }  # fmt: skip
 #: What is shipped: the mean of the weights that these phases ended with.
 LAST = {"student": ("student_5", "student_6"), "teacher": ("teacher_2", "teacher_3")}

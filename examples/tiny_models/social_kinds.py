@@ -105,15 +105,20 @@ def claim(rng: Random, topic: Topic, fact: tuple[str, str], held: bool = False) 
 
 
 def order(
-    rng: Random, level: str, held: bool = False, given: str | None = None, years: Mapping[str, str] = YEARS
-) -> Asked:
-    """Two events: which came first, which later, or whether a claim about them is true."""
+    rng: Random, level: str, held: bool = False, given: str | None = None, years: Mapping[str, str] = YEARS,
+    spelled: bool = True,
+) -> Asked:  # fmt: skip
+    """Two events: which came first, which later, or whether a claim about them is true.
+
+    `spelled`: the solution also names the two in their order; one who writes from left to right needs that.
+    """
     a, b = rng.sample(list(years), 2)
     if given is not None:
         a, b = given, b if b != given else a
     told = " ".join(f"{started(event)} was in {years[event]}." for event in (a, b))
     early, late = (a, b) if int(years[a]) < int(years[b]) else (b, a)
     compared = f"{years[early]} is before {years[late]}"
+    named = f": {short(early)}, then {short(late)}" if spelled else ""
     if given is None and rng.random() < (0.1 if level == "easy" else 0.25):
         verdict = "true" if early == a else "false"
         said = started((HELD_BEFORE if held else BEFORE).format(a=a, b=b))
@@ -123,7 +128,8 @@ def order(
     wordings = (HELD_EARLIER if first else HELD_LATER) if held else EARLIER if first else LATER
     problem = started(rng.choice(wordings).format(a=a, b=b))
     wanted = early if first else late
-    return Asked(item_of(ORDER, problem, f"{told} {compared}, so {short(wanted)}.", short(wanted)), a, wanted)
+    solution = f"{told} {compared}{named}, so {short(wanted)}."
+    return Asked(item_of(ORDER, problem, solution, short(wanted)), a, wanted)
 
 
 def century(rng: Random, held: bool = False, given: str | None = None, years: Mapping[str, str] = YEARS) -> Asked:

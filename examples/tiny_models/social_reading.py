@@ -109,7 +109,7 @@ def _dated(rng: Random) -> Item:
     topic = mixed(rng, TOPICS["Event years"])
     facts = rng.sample(topic.facts, 2)
     years = dict(facts)
-    item = (order(rng, "hard", years=years) if rng.random() < 0.6 else century(rng, years=years)).item
+    item = (order(rng, "hard", years=years, spelled=False) if rng.random() < 0.6 else century(rng, years=years)).item
     rng.shuffle(facts)
     return _read(rng, _told(rng, topic, facts), item)
 

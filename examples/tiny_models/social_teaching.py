@@ -42,13 +42,17 @@ def _pair(rng: Random) -> tuple[str, str]:
 
 @dataclass(frozen=True)
 class Draw:
-    """What documents are drawn from. `choices`: how many a question with choices may have."""
+    """What documents are drawn from. `choices`: how many a question with choices may have. `short`: exercises are
+    short questions alone, without claims and choices."""
 
     rng: Random
     choices: Sequence[int] = (CHOICES,)
+    short: bool = False
 
     def make(self, name: str, level: str, form: int | None = None) -> Item:
         """An exercise of one topic."""
+        if self.short:
+            return question(self.rng, name).item
         return make(self.rng, name, level, form=form, choices=self.rng.choice(self.choices))
 
 
@@ -125,9 +129,9 @@ TASKS: dict[str, tuple[Callable[[Draw], Document], float]] = {
 }
 
 
-def social_documents(seed: int, choices: Sequence[int] = (CHOICES,)) -> Iterator[Document]:
-    """Endless documents of social studies alone. `choices`: how many a question with choices may have."""
-    draw = Draw(Random(seed), choices)
+def social_documents(seed: int, choices: Sequence[int] = (CHOICES,), *, short: bool = False) -> Iterator[Document]:
+    """Endless documents of social studies alone. `choices`, `short`: see `Draw`."""
+    draw = Draw(Random(seed), choices, short)
     makers: Sequence[Callable[[Draw], Document]] = [maker for maker, _ in TASKS.values()]
     weights = [weight for _, weight in TASKS.values()]
     while True:
@@ -167,3 +171,8 @@ def few_choice_documents(seed: int) -> Iterator[Document]:
     known, new = teaching.dividing_documents(seed), social_documents(seed, FEW)
     while True:
         yield next(known) if rng.random() < 0.5 else next(new)
+
+
+def short_documents(seed: int) -> Iterator[Document]:
+    """Endless documents for the teacher of social studies alone: short questions, which it can make up."""
+    return social_documents(seed, short=True)

@@ -54,6 +54,10 @@ def test_what_was_learned_is_easy_whatever_its_loss() -> None:
         settings = DynamicsSettings.model_validate({"preset": preset})
         regions, _ = classify(MEAN, flat, SEEN, Baseline(2.0, 0.2), settings, learned)
         assert regions.tolist() == expected
+    few = DynamicsSettings(max_error_fraction=0.2)  # one of five: what is right takes nobody's place
+    regions, warnings = classify(MEAN, flat, SEEN, Baseline(0.99, 0.2), few, learned)
+    assert regions.tolist()[2:4] == ["error", "easy"]
+    assert warnings == []
 
 
 @pytest.mark.parametrize(

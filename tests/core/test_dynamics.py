@@ -11,7 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from dsa_lite.core.dynamics import MIN_GROUP, all_correct, cartography, learned, summarise, table, within_groups
+from dsa_lite.core.dynamics import (
+    MIN_GROUP,
+    all_correct,
+    always_right,
+    carried,
+    cartography,
+    summarise,
+    table,
+    within_groups,
+)
 from dsa_lite.errors import TrainingError
 from dsa_lite.records import Observed
 
@@ -76,13 +85,22 @@ def test_summary_against_a_slow_reference(losses, window: int, burn_in: int) -> 
         np.testing.assert_allclose([found.mean[i], found.deviation[i]], [mean, spread], atol=1e-9)
 
 
-def test_learned_by_hand() -> None:
+def test_always_right_by_hand() -> None:
     losses = np.array([[9.0, 1, 1], [9, 1, 1], [9, NAN, 1], [9, NAN, NAN], [NAN, NAN, 1]])
     correct = np.array([[0, 1, 1], [1, 1, 0], [0, 0, 1], [1, 0, 0], [0, 0, 1]], dtype=bool)
-    # the first epoch is burned in; where it was not seen says nothing, and never seen is not learned
-    assert learned(losses, correct, window=3, burn_in=1).tolist() == [True, False, True, False, True]
-    assert learned(losses, correct, window=3, burn_in=0).tolist() == [False, False, False, True, True]
-    assert learned(losses, correct, window=1, burn_in=0).tolist() == [True, False, True, False, True]
+    # the first epoch is burned in; where it was not seen says nothing, and never seen is not right
+    assert always_right(losses, correct, window=3, burn_in=1).tolist() == [True, False, True, False, True]
+    assert always_right(losses, correct, window=3, burn_in=0).tolist() == [False, False, False, True, True]
+    assert always_right(losses, correct, window=1, burn_in=0).tolist() == [True, False, True, False, True]
+
+
+def test_carried_by_hand() -> None:
+    losses = np.array([[1.0, NAN, 3, NAN, NAN], [NAN, NAN, 2, 5, NAN], [NAN] * 5])
+    seen = np.isfinite(losses)
+    expected = [[1.0, 1, 3, 3, 3], [NAN, NAN, 2, 5, 5], [NAN] * 5]
+    np.testing.assert_array_equal(carried(losses, seen), expected)
+    flags = np.array([[True, False, False, False, False]])
+    assert carried(flags, seen[:1]).tolist() == [[True, True, False, False, False]]
 
 
 def test_scores_by_hand() -> None:

@@ -47,13 +47,14 @@ def test_extract_answer(reply: str, expected: str | None) -> None:
     ("reply", "before"),
     [
         ("2 + 2 = 4.\nAnswer: 4", "2 + 2 = 4."),
-        ("Answer: 1, no.\nSo we add 1.\n**Answer:** 2\nThat is all.", "Answer: 1, no.\nSo we add 1."),
+        ("So we add 1.\n**Answer:** 2\nThat is all.", "So we add 1."),
+        ("x=4.\nAnswer: 4\nAnswer: 4", None),
         ("We add 1. The final answer is: 2.", "We add 1."),
         ("Answer: 4", ""),
         (" no such line ", "no such line"),
     ],
 )
-def test_before_answer(reply: str, before: str) -> None:
+def test_before_answer(reply: str, before: str | None) -> None:
     assert before_answer(reply) == before
 
 

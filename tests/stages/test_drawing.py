@@ -30,7 +30,7 @@ def test_an_easy_one_is_drawn_as_often_as_its_weight_says(desk: Any) -> None:
         assert (found[0], found[-1]) == (lesson("a", 1.0), lesson(None, 0.5))  # what is rehearsed keeps its weight
         assert {each.weight for each in found[1:-1]} == {1.0}
         assert len(found) - 2 == pytest.approx(600, abs=4 * (2000 * 0.3 * 0.7) ** 0.5)
-    assert len(again) == len(drawn[1])  # an epoch that goes on is the one that was begun
+    assert again == drawn[1]  # an epoch that goes on is the one that was begun
     assert len(drawn[0]) != len(drawn[1])
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from dsa_lite.core.encoding import encode_prompt
-from dsa_lite.core.estimates import FIRST
+from dsa_lite.core.own_words import FIRST, taken_over
 from dsa_lite.records import Exercise, Graded
 from dsa_lite.stages import graph, own_words, tune
 from dsa_lite.stages.context import Context
@@ -18,7 +18,7 @@ from dsa_lite.testing import ScriptedTeacher
 
 pytest.importorskip("dsa_lite_torch")
 
-SETTINGS: dict[str, Any] = {"graph": {"expand": False}, "evaluate": {"max_tokens": 200, "batch_size": 16}}
+SETTINGS: dict[str, Any] = {"graph": {"expand": False}, "rehearsal": {"max_tokens": 200}}
 
 
 def sums(skill: str, count: int, wrong: int, start: int) -> list[Exercise]:
@@ -46,12 +46,12 @@ def asked(desk: Any, out: str, **settings: Any) -> Iterator[Context]:
 
 def test_a_skill_that_the_base_knows_is_trained_in_its_own_words(desk: Any) -> None:
     with asked(desk, "run") as context:
-        solved, student = own_words.load(context), context.student
-        answered = context.folder.own_words().read()
+        solved, student = {own.id: own for own in context.folder.own_words().read()}, context.student
+        answered = context.folder.own_answers().read()
         assert sum(g.topic == "addition" for g in answered) == 20
         assert sum(g.topic == "squares" for g in answered) == FIRST  # after these it is clear
         assert 15 <= len(solved) <= 18
-        assert {g.topic for g in solved.values()} == {"addition"}
+        assert {id.split("-")[0] for id in solved} == {"addition"}
         assert not {"addition-00", "addition-01"} & set(solved)  # the base's answer is another one
         trained = {e.id: e for e in tune.training_set(context, 1)[0]}
         for exercise in trained.values():
@@ -64,18 +64,43 @@ def test_a_skill_that_the_base_knows_is_trained_in_its_own_words(desk: Any) -> N
 
 def test_none_are_asked_when_none_are_wanted(desk: Any) -> None:
     with asked(desk, "run", rehearsal={"own_words": 0.0}) as context:
-        assert context.folder.own_words().read() == []
+        assert context.folder.own_answers().read() == context.folder.own_words().read() == []
         assert {e.solution for e in tune.training_set(context, 1)[0]} == {"It is plain to see."}
 
 
 @pytest.mark.parametrize("lines", [0, 5, 30])
-def test_an_interrupted_stage_ends_with_the_same_answers(desk: Any, lines: int) -> None:
+def test_an_interrupted_stage_ends_with_the_same_words(desk: Any, lines: int) -> None:
     with asked(desk, "run") as context:
         whole = context.folder.own_words().read()
-        context.folder.own_words().truncate(lines)
+        context.folder.own_answers().truncate(lines)
+        context.folder.write_own_words([])
         own_words.write(context, "rehearsal")
-        assert by_id(context.folder.own_words().read()) == by_id(whole)
+        assert context.folder.own_words().read() == whole != []
 
 
-def by_id(answers: list[Graded]) -> list[Graded]:
-    return sorted(answers, key=lambda g: g.id)
+def test_what_does_not_fit_is_not_asked_and_what_is_cut_off_is_no_answer(desk: Any) -> None:
+    long = {"student": {"max_tokens": 8}}
+    with asked(desk, "run", **long) as context:
+        assert context.folder.own_answers().read() == []
+    with asked(desk, "other", rehearsal={"max_tokens": 3}) as context:
+        assert not any(g.correct for g in context.folder.own_answers().read())
+
+
+def graded(reply: str, *, correct: bool = True) -> Graded:
+    return Graded(id="e", topic="a", reply=reply, answer="4", correct=correct)
+
+
+@pytest.mark.parametrize(
+    ("reply", "taken"),
+    [
+        (graded("2+2=4.\nAnswer: 4"), ("2+2=4.", True)),
+        (graded("That is clear.\nAnswer: 4"), ("That is clear.", None)),
+        (graded("2+3=4.\nAnswer: 4"), None),  # a wrong step
+        (graded("Answer: 4\nAnswer: 4"), None),
+        (graded("2+2=4.\nAnswer: 4", correct=False), None),
+    ],
+)
+def test_whose_words_are_taken_over(reply: Graded, taken: tuple[str, bool | None] | None) -> None:
+    own = taken_over(reply, check_steps=True)
+    assert (own and (own.solution, own.steps_right)) == taken
+    assert (taken_over(reply, check_steps=False) is None) == ("Answer: 4\nA" in reply.reply or not reply.correct)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+from dsa_lite.core.own_words import in_own_words
 from dsa_lite.errors import UsageError
 from dsa_lite.io.files import read_json, write_atomic, write_json
 from dsa_lite.io.jsonl import Events, Log, Warn
@@ -18,6 +19,7 @@ from dsa_lite.records import (
     Graded,
     HeldOutItem,
     Observed,
+    OwnWords,
     Record,
     Rehearsed,
     Rejected,
@@ -30,7 +32,8 @@ R = TypeVar("R", bound=Record)
 RUN, LOCK, MANIFEST, EVENTS, REPORT = "run.toml", "run.lock", "manifest.json", "events.jsonl", "report.html"
 GRAPH, PREREQUISITES, TEACHER = "graph.json", "prerequisites.jsonl", "teacher.json"
 TEXTBOOKS, EXERCISES, REJECTED = "textbooks.jsonl", "exercises.jsonl", "rejected.jsonl"
-REHEARSAL, OWN_WORDS, VOTES, SET_ASIDE = "rehearsal.jsonl", "own_words.jsonl", "votes.jsonl", "held_out.jsonl"
+VOTES, SET_ASIDE = "votes.jsonl", "held_out.jsonl"
+REHEARSAL, OWN_ANSWERS, OWN_WORDS = "rehearsal.jsonl", "own_answers.jsonl", "own_words.jsonl"
 ROUNDS, DYNAMICS, CHECKPOINTS = "rounds", "training_dynamics", "checkpoints"
 ADAPTER, EVALUATION, EXPORT, STATIC = "adapter", "evaluation", "export", "static"
 
@@ -39,7 +42,7 @@ OUTPUTS: Mapping[str, tuple[str, ...]] = {
     "graph": (PREREQUISITES, GRAPH),
     "textbooks": (TEXTBOOKS,),
     "exercises": (EXERCISES, VOTES, SET_ASIDE),
-    "rehearsal": (REHEARSAL, OWN_WORDS),
+    "rehearsal": (REHEARSAL, OWN_ANSWERS, OWN_WORDS),
     "pretrain": (),
     "tune": (ROUNDS, DYNAMICS, ADAPTER),
     "evaluate": (EVALUATION,),
@@ -87,9 +90,20 @@ class Contents:
     def rehearsed(self) -> Log[Rehearsed]:
         return self._log(REHEARSAL, Rehearsed)
 
-    def own_words(self) -> Log[Graded]:
+    def own_answers(self) -> Log[Graded]:
         """The base's answers to exercises."""
-        return self._log(OWN_WORDS, Graded)
+        return self._log(OWN_ANSWERS, Graded)
+
+    def own_words(self) -> Log[OwnWords]:
+        """The base's solutions that are trained on."""
+        return self._log(OWN_WORDS, OwnWords)
+
+    def write_own_words(self, found: Iterable[OwnWords]) -> None:
+        write_atomic(self.path / OWN_WORDS, "".join(own.model_dump_json() + "\n" for own in found))
+
+    def lessons(self) -> list[Exercise]:
+        """All exercises as they are trained on."""
+        return in_own_words(self.exercises().read(), self.own_words().read())
 
     def rejected(self) -> Log[Rejected]:
         return self._log(REJECTED, Rejected)
