@@ -61,6 +61,7 @@ class SkillPack(Record):
     title: str
     description: str = ""
     checker: Checker = "math"
+    teacher: str = Field(default="", description="where none is named, as --teacher takes it; empty: the bundled one")
     topics: tuple[Topic, ...]
     held_out: dict[Split, tuple[HeldOutItem, ...]] = Field(default_factory=dict)
     exercises: tuple[Exercise, ...] = Field(default=(), description="imported ones, in the order of their file")

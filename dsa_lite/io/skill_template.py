@@ -21,6 +21,10 @@ _CHECKER = """
 # How answers are compared: "math" (same value, written in any order), "exact" (same text) or
 # "choice" (the same letter).
 """
+_TEACHER = """
+# The teacher where the command line names none, as --teacher takes it.
+# teacher = "big.gguf"
+"""
 _DATA = """
 # Questions that are never trained on show what was learned, before and after. One JSON object per line
 # with id, problem, answer and topic; take the "# " away where you have such files in this folder. Without
@@ -62,7 +66,7 @@ def skill_toml(
         + to_toml({"name": t.name, "description": t.description, "prerequisites": list(t.prerequisites)})
         for t in topics or _EXAMPLES
     ]
-    return "".join([_HEAD, words, _CHECKER, to_toml({"checker": checker}), _DATA, *tables])
+    return "".join([_HEAD, words, _CHECKER, to_toml({"checker": checker}), _TEACHER, _DATA, *tables])
 
 
 def free_place(folder: Path) -> Path:

@@ -20,7 +20,7 @@ from dsa_lite.io.toml_places import Places
 from dsa_lite.records import Checker, HeldOutItem, SkillPack, Split, Topic
 
 _FILE = "skill.toml"
-_FIELDS = ("name", "title", "description", "checker", "topic", "held_out", "data")
+_FIELDS = ("name", "title", "description", "checker", "teacher", "topic", "held_out", "data")
 
 
 def bundled_skills() -> list[str]:
@@ -64,6 +64,7 @@ def load_skill(name_or_path: str) -> SkillPack:
         title=raw["title"],
         description=raw.get("description", ""),
         checker=checker,
+        teacher=raw.get("teacher", ""),
         topics=tuple(topics),
         held_out={"eval": own.held_out, **held_out} if own.held_out else held_out,
         exercises=own.exercises,
@@ -100,9 +101,10 @@ def _words(places: Places, raw: Mapping[str, Any]) -> Iterator[str]:
     for key in raw:
         if key not in _FIELDS:
             yield f"{places.where(key)}: {key}: unknown field{_meant(key, _FIELDS)} (allowed: {', '.join(_FIELDS)})"
-    for field in ("name", "title", "description"):
-        value = raw.get(field, "" if field == "description" else None)
-        if not isinstance(value, str) or (field != "description" and not value.strip()):
+    for field in ("name", "title", "description", "teacher"):
+        optional = field in ("description", "teacher")
+        value = raw.get(field, "" if optional else None)
+        if not isinstance(value, str) or not (optional or value.strip()):
             got = "missing" if value is None else f"got {short(value)}, allowed: a text"
             yield f"{places.where(field)}: {field}: {got}"
 

@@ -46,7 +46,7 @@ def prepare(
     Raises UsageError, ConfigError, ModelError, or MissingExtra for documents without what reads them.
     """
     pack = load_skill(skill)
-    teacher_choice = choose_teacher(teacher, places)
+    teacher_choice = choose_teacher(teacher or pack.teacher or None, places)
     student_choice = choose_student(student, backend, places)
     own = [(f"{m.role}'s own file", m.settings) for m in (teacher_choice, student_choice) if m.settings]
     within = _budget_of(out) if within is None else within

@@ -1,4 +1,4 @@
-"""The whole recipe: from nothing to the two bundled models, their settings and their model cards.
+"""The whole recipe: from nothing to the three bundled models, their settings and their model cards.
 
     python -m examples.tiny_models.make            # about four hours on two processor cores
 
@@ -32,7 +32,14 @@ WORK = HERE / "work"
 BUNDLED = HERE.parents[1] / "dsa_lite" / "bundled"
 PACKAGE = "examples.tiny_models"
 LICENSE = "Apache-2.0"
-TEACHER_FILE = "dsa-lite-tiny-teacher.gguf"
+#: The teachers: their files, and what these say of themselves.
+TEACHERS = {
+    "teacher": ("dsa-lite-tiny-teacher", "writes prerequisites, textbooks and exercises on calculus"),
+    "social-teacher": (
+        "dsa-lite-tiny-social-teacher",
+        "writes prerequisites, textbooks and exercises on social studies",
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -65,11 +72,11 @@ PHASES = {
     "teacher_1": Phase("student_3", "teaching:teacher_documents", 18_000, 384, 4, 1500, 12, 12, 4, 0.007, 0.003, 2),
     "teacher_2": Phase("teacher_1", "teaching:practice_documents", 32_000, 384, 6, 2600, 12, 12, 6, 0.006, 0.0025, 1),
     "teacher_3": Phase("teacher_2", "teaching:revision_documents", 8_500, 384, 8, 700, 12, 12, 8, 0.005, 0.002, 1),
-    # Not shipped, and not trained by the recipe: teachers of both skills (see README.md).
     "teacher_4": Phase(("teacher_2", "teacher_3"), "social_teaching:both_documents", 15_000, 384, 10, 1200, 12, 12, 10,
                        0.006, 0.0025, 1),
     "teacher_5": Phase("teacher_4", "social_teaching:equal_documents", 19_200, 384, 12, 1600, 12, 12, 12,
                        0.006, 0.0025, 1),
+    # Not shipped, and not trained by the recipe: teachers of both skills (see README.md).
     "teacher_6": Phase(("teacher_4", "teacher_5"), "social_teaching:choosing_documents", 13_800, 384, 14, 1150, 12, 12,
                        14, 0.006, 0.0025, 1),
     "teacher_7": Phase(("student_5", "student_6"), "social_teaching:few_choice_documents", 26_500, 384, 16, 2200, 12,
@@ -78,7 +85,11 @@ PHASES = {
                        0.006, 0.0025, 1),
 }  # fmt: skip
 #: What is shipped: the mean of the weights that these phases ended with.
-LAST = {"student": ("student_5", "student_6"), "teacher": ("teacher_2", "teacher_3")}
+LAST = {
+    "student": ("student_5", "student_6"),
+    "teacher": ("teacher_2", "teacher_3"),
+    "social-teacher": ("teacher_8",),
+}
 
 
 def main() -> None:
@@ -172,20 +183,21 @@ def _mean(phases: Sequence[str]) -> dict[str, torch.Tensor]:
 
 
 def _bundle() -> None:
-    """The student in bfloat16 (half the size, loaded as float32), the teacher as Q8_0 GGUF."""
+    """The student in bfloat16 (half the size, loaded as float32), the teachers as Q8_0 GGUF."""
     save_hf(_trained("student"), WORK / "tokenizer", BUNDLED / "student", torch.bfloat16)
-    save_hf(_trained("teacher"), WORK / "tokenizer", WORK / "teacher_hf")
-    (BUNDLED / "teacher").mkdir(parents=True, exist_ok=True)
-    about = "A demonstration teacher for dsa-lite: writes prerequisites, textbooks and exercises on calculus."
-    export(
-        WORK / "teacher_hf",
-        BUNDLED / "teacher" / TEACHER_FILE,
-        "dsa-lite tiny teacher",
-        LICENSE,
-        about,
-    )
-    for model in LAST:
-        shutil.copy(HERE / f"{model}.dsa-lite.toml", BUNDLED / model / "dsa-lite.toml")
+    for name, (file, about) in TEACHERS.items():
+        folder = BUNDLED / name
+        folder.mkdir(parents=True, exist_ok=True)
+        save_hf(_trained(name), WORK / "tokenizer", WORK / f"{name}_hf")
+        export(
+            WORK / f"{name}_hf",
+            folder / f"{file}.gguf",
+            file,
+            LICENSE,
+            f"A demonstration teacher for dsa-lite: {about}.",
+        )
+        shutil.copy(HERE / "teacher.dsa-lite.toml", folder / "dsa-lite.toml")
+    shutil.copy(HERE / "student.dsa-lite.toml", BUNDLED / "student" / "dsa-lite.toml")
 
 
 def _trained(model: str) -> TinyLlama:
@@ -195,19 +207,29 @@ def _trained(model: str) -> TinyLlama:
 
 
 def _score() -> None:
-    subprocess.run(_run(f"{PACKAGE}.score", "--student", BUNDLED / "student", "--skill", "calculus", "--out", WORK,
-                        "--teacher", BUNDLED / "teacher" / TEACHER_FILE), check=True)  # fmt: skip
+    """The student at calculus, and each teacher at what it teaches."""
+    for name, skill in (("teacher", "calculus"), ("social-teacher", "social-studies")):
+        words = ["--teacher", BUNDLED / name / f"{TEACHERS[name][0]}.gguf", "--skill", skill, "--out", WORK]
+        subprocess.run(_run(f"{PACKAGE}.score", *words), check=True)
+    subprocess.run(_run(f"{PACKAGE}.score", "--student", BUNDLED / "student", "--out", WORK), check=True)
 
 
 def _cards() -> None:
-    facts: dict[str, Any] = {name: json.loads((WORK / f"{name}.json").read_text()) for name in LAST}
-    sizes: dict[str, Sequence[int]] = {}
-    for name in LAST:
-        parameters = sum(p.numel() for p in TinyLlama(CONFIGS["student"]).parameters())
-        phases = _history(LAST[name][-1])
-        sizes[name] = (parameters, sum(p.steps * p.batch * p.length for p in phases))
-    (BUNDLED / "student" / "README.md").write_text(student_card(facts["student"], *sizes["student"]), encoding="utf-8")
-    (BUNDLED / "teacher" / "README.md").write_text(teacher_card(facts["teacher"], *sizes["teacher"]), encoding="utf-8")
+    scores: dict[str, Any] = {
+        name: json.loads((WORK / f"{name}.json").read_text())
+        for name in ("student", "student_social", "teacher", "teacher_social")
+    }
+    parameters = sum(p.numel() for p in TinyLlama(CONFIGS["student"]).parameters())
+    tokens = {name: sum(p.steps * p.batch * p.length for p in _history(last[-1])) for name, last in LAST.items()}
+    cards = {
+        "student": student_card(scores["student"], scores["student_social"], parameters, tokens["student"]),
+        "teacher": teacher_card("calculus", scores["teacher"], parameters, tokens["teacher"]),
+        "social-teacher": teacher_card(
+            "social studies", scores["teacher_social"], parameters, tokens["social-teacher"]
+        ),
+    }
+    for name, text in cards.items():
+        (BUNDLED / name / "README.md").write_text(text, encoding="utf-8")
 
 
 def _history(name: str) -> list[Phase]:

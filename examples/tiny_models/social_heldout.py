@@ -25,7 +25,7 @@ from .social_wordings import TOPICS
 from .steps import Item
 
 SEED = 20_261_120
-FOLDER = Path(__file__).resolve().parents[1] / "social_studies"
+FOLDER = Path(__file__).resolve().parents[2] / "dsa_lite" / "skills" / "social-studies"
 PER_TOPIC, TRANSFER = 18, 120
 #: Forms of a topic's questions in their order: 0 ask, 1 back (with choices where it must be), 2 claim, 3 choice.
 _FORMS_BOTH = (0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 2, 3)

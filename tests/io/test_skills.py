@@ -45,6 +45,15 @@ def test_loads_from_a_folder_or_a_file(tmp_path: Path) -> None:
     assert skill.held_out["eval"][0].answer == "2"
 
 
+def test_a_skill_may_name_its_teacher(tmp_path: Path) -> None:
+    assert load_skill(str(pack(tmp_path / "sums"))).teacher == ""
+    named = 'teacher = "big.gguf"\n' + GOOD
+    assert load_skill(str(pack(tmp_path / "named", named))).teacher == "big.gguf"
+    with pytest.raises(ConfigError) as caught:
+        load_skill(str(pack(tmp_path / "wrong", "teacher = 3\n" + GOOD)))
+    assert any("teacher: got 3, allowed: a text" in problem for problem in caught.value.problems)
+
+
 def test_bundled_skills_load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pack(tmp_path / "sums")
     monkeypatch.setattr(skills, "_bundled", lambda: tmp_path)

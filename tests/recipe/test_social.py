@@ -31,7 +31,7 @@ from examples.tiny_models.social_solver import same, solve  # noqa: E402
 from examples.tiny_models.social_wordings import CENTURY, EARLIER, LATER, TOPICS  # noqa: E402
 from examples.tiny_models.steps import Item  # noqa: E402
 
-FOLDER = ROOT / "examples" / "social_studies"
+FOLDER = ROOT / "dsa_lite" / "skills" / "social-studies"
 LEVELS = ("easy", "medium", "hard")
 STREAMS = [
     social_reading.base_documents,

@@ -40,7 +40,8 @@ def test_the_skills_and_bundled_models_are_inside(wheel: zipfile.ZipFile) -> Non
         for p in (ROOT / "dsa_lite" / folder).rglob("*")
         if p.is_file() and "__pycache__" not in p.parts
     }
-    assert {"dsa_lite/skills/calculus/skill.toml", "dsa_lite/io/report/page.html"} <= here
+    wanted = {f"dsa_lite/skills/{name}/skill.toml" for name in ("calculus", "social-studies")}
+    assert wanted | {"dsa_lite/io/report/page.html"} <= here
     assert here <= set(wheel.namelist())
 
 

@@ -14,6 +14,7 @@ import pytest
 from dsa_lite.errors import DsaError, RunFolderError
 from dsa_lite.events import STAGES, Event, Note, StageFinished, StageProgress, StageStarted
 from dsa_lite.io.run_folder.rundir import RunDir
+from dsa_lite.stages import pipeline
 from dsa_lite.testing import ScriptedTeacher
 
 FIELDS = {
@@ -175,3 +176,9 @@ def test_the_page_of_a_finished_run_without_held_out_questions_calls_it_finished
     # story.js names the first stage that is not done, else says that the skill has no held-out questions
     assert '["report","done"]' in page
     assert '","running"]' not in page
+
+
+def test_a_skill_names_its_teacher_unless_the_user_does() -> None:
+    assert pipeline.prepare("social-studies").teacher.label == "dsa-lite-tiny-social-teacher"
+    assert pipeline.prepare("calculus").teacher.label == "dsa-lite-tiny-teacher"
+    assert pipeline.prepare("social-studies", teacher="dsa-lite-tiny-teacher").teacher.label == "dsa-lite-tiny-teacher"

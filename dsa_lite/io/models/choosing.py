@@ -18,7 +18,7 @@ from dsa_lite.io.plugins import student_backends, teacher_backends
 from dsa_lite.io.settings.files import model_settings
 
 _HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
-_BUNDLED = {"teacher": "dsa-lite-tiny-teacher", "student": "dsa-lite-tiny-student"}
+_BUNDLED_STUDENT = "dsa-lite-tiny-student"
 _LIST = "; models on this machine: dsa-lite models"
 _TEACHER_HINT = (
     "--teacher takes the path of a .gguf file, the URL of an OpenAI-compatible server, or PLUGIN:SOURCE for a teacher "
@@ -45,12 +45,18 @@ def _bundled(role: str) -> Path:
     return Path(str(files("dsa_lite"))) / "bundled" / role
 
 
+def _bundled_teachers() -> dict[str, Path]:
+    """By name; the first is the one that is meant where none is named, the others are named by their skills."""
+    found = sorted(_bundled("").glob("*/*.gguf"), key=lambda path: (path.parent.name != "teacher", path.stem))
+    return {path.stem: path for path in found}
+
+
 def bundled_models() -> list[Found]:
-    """The pair that comes with the package, as far as it is there."""
-    teachers = [Found(_BUNDLED["teacher"], "teacher", "bundled", p) for p in _bundled("teacher").glob("*.gguf")]
+    """The models that come with the package, as far as they are there."""
+    teachers = [Found(name, "teacher", "bundled", path) for name, path in _bundled_teachers().items()]
     student = _bundled("student")
     there = (student / "config.json").is_file()
-    return teachers[:1] + ([Found(_BUNDLED["student"], "student", "bundled", student)] if there else [])
+    return teachers + ([Found(_BUNDLED_STUDENT, "student", "bundled", student)] if there else [])
 
 
 def usual_places() -> Places:
@@ -63,11 +69,12 @@ def choose_teacher(name: str | None, where: Places | None = None) -> ModelChoice
 
     `where`: the places looked in for a name; None: the usual ones.
     """
-    if name is None or name == _BUNDLED["teacher"]:
-        found = sorted(_bundled("teacher").glob("*.gguf"))
-        if not found:
-            raise _not_bundled("teacher", "a *.gguf file")
-        return ModelChoice("teacher", "llama_cpp", str(found[0]), found[0].stem, True, model_settings(found[0]))
+    bundled = _bundled_teachers()
+    if name is None and not bundled:
+        raise _not_bundled("teacher", "a *.gguf file")
+    name = next(iter(bundled)) if name is None else name
+    if name in bundled:
+        return ModelChoice("teacher", "llama_cpp", str(bundled[name]), name, True, model_settings(bundled[name]))
     if re.match(r"https?://[^/\s]", name, re.IGNORECASE):
         _refuse_secrets(name)
         return ModelChoice("teacher", "openai", name, name, False)
@@ -110,7 +117,7 @@ def choose_student(name: str | None, backend: str, where: Places | None = None) 
     `where`: the places looked in for a name; None: the usual ones. A hub id that is not found there, and is no
     misspelling of one that is, is left to the backend, which looks in its own cache.
     """
-    if name is None or name == _BUNDLED["student"]:
+    if name is None or name == _BUNDLED_STUDENT:
         folder = _bundled("student")
         if not (folder / "config.json").is_file():
             raise _not_bundled("student", "config.json")

@@ -200,7 +200,7 @@ def test_every_listed_name_can_be_chosen(machine: Places) -> None:
             choice = choose_student(found.name, "auto", machine)
             assert choice.source in (found.hub_id, str(found.path))
             assert choice.kind == ("mlx" if "4bit" in found.name else "torch")
-    assert choose_teacher("dsa-lite-tiny-teacher").bundled
+    assert choose_teacher("dsa-lite-tiny-teacher") == choose_teacher(None)
     assert choose_student("dsa-lite-tiny-student", "torch").bundled
     with pytest.raises(UsageError, match="quantised for MLX"):
         choose_student("mlx/small-4bit", "torch", machine)

@@ -68,6 +68,10 @@ def test_teachers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "teacher" / "dsa-lite.toml").write_text("seed = 3")
     choice = choose_teacher(None)
     assert (choice.kind, choice.source, choice.bundled, choice.settings) == ("llama_cpp", str(gguf), True, {"seed": 3})
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "small.gguf").write_bytes(b"GGUF")  # for the skills that name it
+    assert choose_teacher(None) == choose_teacher("tiny") == choice
+    assert choose_teacher("small").bundled
     assert choose_teacher(str(gguf)).label == "tiny"
     assert not choose_teacher(str(gguf)).bundled
     url = choose_teacher("http://localhost:8080/v1")
