@@ -184,7 +184,11 @@ class DynamicsSettings(Section):
         description="skill: rule R3 on within-skill scores; global: R3 on raw losses; cartography: R1",
     )
     window_epochs: int = Field(default=3, ge=1, description="epochs looked back on")
-    burn_in: int = Field(default=1, ge=0, description="first epochs of the stage that are never looked at")
+    burn_in: int = Field(
+        default=1,
+        ge=0,
+        description="first epochs of the stage that are not looked at; nothing is called an error until they are over",
+    )
     min_epochs: int = Field(default=1, ge=1, description="recorded epochs below which an example stays unclassified")
     probes: int = Field(default=96, ge=0, description="constructed error examples for the baseline; 0: no error region")
     probe_epochs: int = Field(default=3, ge=1)

@@ -38,7 +38,9 @@ def look(context: Context, round: int, examples: Sequence[Exercise]) -> list[Dec
     scores, centre, scale = within_groups(losses, groups)
     compared = summarise(scores, window=settings.window_epochs, burn_in=settings.burn_in) if per_skill else raw
     baseline = None
-    probes, probe_losses = probe(context, round, examples)
+    # What was never seen before has a loss like a wrong answer: errors are looked for once that is over.
+    settled = losses.shape[1] > settings.burn_in
+    probes, probe_losses = probe(context, round, examples) if settled else ([], np.empty((0, 0)))
     if probes:
         if per_skill:
             index = np.array([names.index(p.skill) for p in probes])
