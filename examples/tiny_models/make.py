@@ -19,7 +19,7 @@ from typing import Any
 
 import torch
 
-from . import heldout, social_heldout
+from . import heldout, social_forms, social_heldout
 from .card import student_card, teacher_card
 from .corpus import sample_texts
 from .gguf_export import export
@@ -97,6 +97,7 @@ def main() -> None:
     WORK.mkdir(exist_ok=True)
     heldout.main()
     social_heldout.main()
+    social_forms.main()
     _tokenizer()
     phases = _shipped()
     for name in phases:

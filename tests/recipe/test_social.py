@@ -23,7 +23,7 @@ from dsa_lite.core.overlap import OverlapIndex  # noqa: E402
 from dsa_lite.core.prompts import Prompts, read_exercise, read_prerequisites, read_solution  # noqa: E402
 from dsa_lite.io.skills import load_skill  # noqa: E402
 from dsa_lite.records import Exercise, Skill  # noqa: E402
-from examples.tiny_models import corpus, heldout, social_heldout, social_reading, social_teaching  # noqa: E402
+from examples.tiny_models import corpus, heldout, social_forms, social_heldout, social_reading, social_teaching  # noqa: E402
 from examples.tiny_models.social_composing import compose, unasked, unasked_ways  # noqa: E402
 from examples.tiny_models.social_facts import short  # noqa: E402
 from examples.tiny_models.social_kinds import LETTERS, NAMES, SUBJECT, ancestors, filled, make  # noqa: E402
@@ -144,6 +144,18 @@ def test_the_skill_loads() -> None:
 @pytest.mark.parametrize("name", ["eval", "transfer", "general"])
 def test_the_held_out_files_are_the_made_ones(name: str) -> None:
     assert (FOLDER / f"{name}.jsonl").read_text(encoding="utf-8").splitlines() == social_heldout.lines(name)
+
+
+def test_the_skills_own_exercises_are_the_made_ones_and_right() -> None:
+    lines = (FOLDER / "exercises.jsonl").read_text(encoding="utf-8").splitlines()
+    assert lines == social_forms.lines()
+    rows = [json.loads(line) for line in lines]
+    assert len({row["problem"] for row in rows}) == len(rows) == 10 + 15 * 24
+    assert not {heldout.normal(row["problem"]) for row in rows} & social_heldout.problems()
+    for row in rows:
+        truth = solve(row["problem"])
+        assert truth is not None
+        assert same(row["answer"], truth), row
 
 
 def test_held_out_questions_are_right_and_mostly_short() -> None:
