@@ -62,6 +62,7 @@ def test_models_as_json(home: Path, terminal: CliRunner) -> None:
     rows = {row["name"]: row for row in found["models"]}
     assert rows.keys() == {
         "dsa-lite-tiny-teacher",
+        "dsa-lite-tiny-social-teacher",
         "dsa-lite-tiny-student",
         str(home / "elsewhere" / "huge"),
     }, "a model of --folder is named by its path: run does not know that folder"
