@@ -11,7 +11,7 @@ from transformers.cache_utils import DynamicCache, DynamicLayer
 
 from dsa_lite.passes import Replies, left_padded, write_all
 from dsa_lite.student import Sampling
-from dsa_lite_torch.loading import Base
+from dsa_lite_torch.base import Base
 
 
 def generate(

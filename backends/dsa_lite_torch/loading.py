@@ -3,56 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
-from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM
 from transformers.utils import logging as transformers_logging
 
 from dsa_lite.errors import ModelError, UsageError
 from dsa_lite.records import Precision
+from dsa_lite_torch.base import Base
 from dsa_lite_torch.quantized import import_offline
 
-if TYPE_CHECKING:
-    from dsa_lite_torch.sharding import Shards
-
 _TOLERANCE = 2e-2  # of the largest logit, in bfloat16's favour
-
-
-@dataclass
-class Base:
-    """A frozen causal language model, taken apart: `inner` gives hidden states, `logits` the rest."""
-
-    model: Any
-    folder: Path
-    device: torch.device
-    dtype: torch.dtype
-    products: torch.dtype  # of the linear layers' weights and matrix products, where it differs from the rest
-    context_tokens: int
-    shards: Shards | None = None  # None: this process holds all of it
-
-    @property
-    def inner(self) -> Any:
-        """The network below the output layer."""
-        return self.model.base_model
-
-    def one_pass(self, *, gradient: bool) -> AbstractContextManager[None]:
-        """What a forward pass of `inner`, and with `gradient` its backward pass, must be surrounded by."""
-        return nullcontext() if self.shards is None else self.shards.one_pass(gradient=gradient)
-
-    def logits(self, hidden: Tensor) -> Tensor:
-        """Float32 logits (N, V) of hidden states (N, H)."""
-        config = self.model.config.get_text_config()
-        logits: Tensor = self.model.get_output_embeddings()(hidden).float()
-        factor = (getattr(config, "logit_scale", None) or 1.0) / (getattr(config, "logits_scaling", None) or 1.0)
-        if factor != 1.0:
-            logits = logits * factor
-        cap = getattr(config, "final_logit_softcapping", None)
-        return torch.tanh(logits / cap) * cap if cap else logits
 
 
 def choose_device(name: str, precision: Precision = "auto") -> tuple[torch.device, torch.dtype]:

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from dsa_lite.errors import ModelError
 from dsa_lite.student import StudentOptions
-from dsa_lite_torch.loading import Base
+from dsa_lite_torch.base import Base
 from dsa_lite_torch.memory import Checkpoints
 from dsa_lite_torch.quantized import Packed
 from dsa_lite_torch.sharding import share_out

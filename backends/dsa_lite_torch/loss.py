@@ -17,7 +17,7 @@ from torch import Tensor
 
 from dsa_lite.passes import even_parts
 from dsa_lite.student import Batch, Observation
-from dsa_lite_torch.loading import Base
+from dsa_lite_torch.base import Base
 
 _LOGITS = 1 << 25  # float32 logits alive at a time: 128 MiB
 

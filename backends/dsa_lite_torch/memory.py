@@ -12,7 +12,7 @@ import torch
 from torch.utils.checkpoint import checkpoint
 from transformers.modeling_layers import GradientCheckpointingLayer
 
-from dsa_lite_torch.loading import Base
+from dsa_lite_torch.base import Base
 
 _RAN_OUT = ("out of memory", "can't allocate memory", "alloc_failed", "bad_alloc", "bad allocation")
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import IntEnum
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -20,11 +20,9 @@ from torch import Tensor
 
 from dsa_lite.errors import ModelError, UsageError
 from dsa_lite.student import StudentOptions
+from dsa_lite_torch.base import Base
 from dsa_lite_torch.crew import Crew, Stopped
 from dsa_lite_torch.memory import blocks_of, release
-
-if TYPE_CHECKING:
-    from dsa_lite_torch.loading import Base
 
 
 class _Need(IntEnum):
