@@ -164,7 +164,10 @@ class TuneSettings(Section):
     learning_rate: float = Field(default=2e-4, gt=0)
     warmup: float = Field(default=0.03, ge=0, lt=1, description="share of the whole stage")
     batch_size: int = Field(default=16, gt=0, description="examples per step")
-    order: Order = "lower_to_higher"
+    order: Order = Field(
+        default="random",
+        description="of an epoch's exercises; along the graph the student forgets what an epoch began with",
+    )
     length_window: int = Field(
         default=128, ge=1, description="examples inside which similar lengths are put together; 1: off"
     )
