@@ -93,7 +93,7 @@ def summarise(losses: Floats, *, window: int, burn_in: int) -> Dynamics:
 
 
 def _first(losses: Floats, window: int, burn_in: int) -> int:
-    epochs = len(losses.T)
+    epochs = int(losses.shape[1])
     return max(0, min(burn_in, epochs - 1), epochs - window)
 
 

@@ -158,5 +158,13 @@ def _settler(
 
 def load(context: Context, *, up_to_round: int = 0) -> list[Exercise]:
     """The exercises in use that were written up to a round, sorted by id."""
-    used = in_use(context.folder.exercises().read(), context.folder.rejected().read())
-    return [e for e in used if e.round <= up_to_round]
+    return _up_to(context, context.folder.exercises().read(), up_to_round)
+
+
+def lessons(context: Context, *, up_to_round: int = 0) -> list[Exercise]:
+    """The same as they are trained on: in the base's own words where it has some."""
+    return _up_to(context, context.folder.lessons(), up_to_round)
+
+
+def _up_to(context: Context, written: list[Exercise], round: int) -> list[Exercise]:
+    return [e for e in in_use(written, context.folder.rejected().read()) if e.round <= round]

@@ -9,7 +9,6 @@ from pathlib import Path
 from dsa_lite.config import Config
 from dsa_lite.core.encoding import target_text
 from dsa_lite.core.inspection import Example, Reader
-from dsa_lite.core.own_words import in_own_words
 from dsa_lite.errors import ConfigError, TrainingError
 from dsa_lite.io.imports.data import Importer
 from dsa_lite.io.imports.layouts import Layout, Part
@@ -93,8 +92,7 @@ def _chats(context: Context, reader: Reader) -> Iterator[Example]:
     round = round_of(context.folder, context.config)
     used, weights = training_set(context, round)
     ids = {exercise.id for exercise in used}
-    written = exercise_stage.load(context, up_to_round=round - 1)
-    for exercise in in_own_words(written, context.folder.own_words().read()):
+    for exercise in exercise_stage.lessons(context, up_to_round=round - 1):
         removed = "" if exercise.id in ids else REMOVED
         yield _exercise(reader, exercise, weights.get(exercise.id, 1.0), removed)
     weight = context.config.rehearsal.weight

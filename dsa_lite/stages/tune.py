@@ -13,7 +13,6 @@ import numpy as np
 from dsa_lite.core.actions import new_items
 from dsa_lite.core.curriculum import order_examples, rank_skills
 from dsa_lite.core.encoding import Encoded, encode_exercise
-from dsa_lite.core.own_words import in_own_words
 from dsa_lite.core.schedule import learning_rate
 from dsa_lite.core.weighting import weights as latest_weights
 from dsa_lite.errors import TrainingError
@@ -138,10 +137,7 @@ def _total_epochs(context: Context, position: Position, lessons: Sequence[_Lesso
     settings = context.config.tune
     if math.isinf(budget):
         return settings.rounds * settings.epochs
-    drawing = context.config.dynamics.easy_by == "drawing"
-    epoch = sum(
-        lesson.encoded.targets * (lesson.weight if drawing and lesson.skill is not None else 1.0) for lesson in lessons
-    )
+    epoch = sum(lesson.encoded.targets * _chance(context, lesson) for lesson in lessons)
     return max(position.epoch + 1, math.ceil(budget / epoch))
 
 
@@ -149,8 +145,7 @@ def training_set(context: Context, round: int) -> tuple[list[Exercise], dict[str
     """What round `round` trains on: everything written before it and not removed, and the weights."""
     decisions = [d for r in range(1, round) for d in context.folder.decisions(r).read()]
     weights = latest_weights(decisions)
-    written = exercise_stage.load(context, up_to_round=round - 1)
-    written = in_own_words(written, context.folder.own_words().read())
+    written = exercise_stage.lessons(context, up_to_round=round - 1)
     return [e for e in written if weights.get(e.id, 1.0) > 0], weights
 
 
@@ -187,15 +182,18 @@ def _ranks(context: Context, lessons: Sequence[_Lesson], rng: np.random.Generato
     return own + [own[i] for i in rng.integers(len(own), size=len(lessons) - len(own))]
 
 
+def _chance(context: Context, lesson: _Lesson) -> float:
+    """Of taking part in an epoch. What is rehearsed always does, its loss times its weight."""
+    return lesson.weight if context.config.dynamics.easy_by == "drawing" and lesson.skill is not None else 1.0
+
+
 def _drawn(context: Context, position: Position, lessons: Sequence[_Lesson]) -> Sequence[_Lesson]:
     """Those that take part in an epoch: what weighs less takes part less often, at full weight."""
-    if context.config.dynamics.easy_by == "loss":
-        return lessons
-    chances = context.rng(STAGE, "drawing", position.epoch).random(len(lessons))
+    draws = context.rng(STAGE, "drawing", position.epoch).random(len(lessons))
     drawn = [
-        lesson if lesson.skill is None else replace(lesson, weight=1.0)
-        for lesson, chance in zip(lessons, chances, strict=True)
-        if lesson.skill is None or chance < lesson.weight
+        replace(lesson, weight=1.0) if chance < 1.0 else lesson
+        for lesson, draw in zip(lessons, draws, strict=True)
+        if draw < (chance := _chance(context, lesson))
     ]
     return drawn if any(lesson.skill is not None for lesson in drawn) else lessons
 
