@@ -143,7 +143,7 @@ class RehearsalSettings(Section):
     own_words: float = Field(
         default=0.6, ge=0, le=1,
         description="skills of which the base solves at least this share: their exercises are trained on in its own "
-        "words, where its answer is the teacher's; 0: none",
+        "words where its answer is the teacher's, left out where not, and nothing new is made from them; 0: none",
     )  # fmt: skip
     max_prompt_tokens: int = Field(default=160, gt=0, description="longer prompts are rejected, tokens")
     max_tokens: int = Field(default=400, gt=0, description="longer answers are rejected, tokens")

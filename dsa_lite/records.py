@@ -118,10 +118,13 @@ class Rehearsed(Record):
 
 
 class OwnWords(Record):
-    """The student's own solution of an exercise that it could solve before the training."""
+    """The student's own solution of an exercise of a skill that it knew before the training.
+
+    Without a solution it came to another answer than the teacher, and the exercise is left out.
+    """
 
     id: str
-    solution: str
+    solution: str | None
     answer: str
     steps_right: bool | None = Field(description="as of an exercise")
 

@@ -71,22 +71,23 @@ def _action(region: Region, settings: DynamicsSettings) -> tuple[Action, float]:
 
 def new_items(
     decisions: Sequence[Decision], exercises: Mapping[str, Exercise], graph: SkillGraph, settings: DynamicsSettings,
-    rng: np.random.Generator, *, max_skills: int = 3, already: Collection[str] = (),
+    rng: np.random.Generator, *, max_skills: int = 3, known: Collection[str] = (),
 ) -> list[Order]:  # fmt: skip
     """What the teacher is asked to write after a round: variants first, then compositions.
 
     Every hard example gets `variants_per_hard` variants, the hardest first, and the second of one only after the first
-    of all. Easy ones are paired (see `pairing.pair`), but not those the base could do `already` (ids): harder ones of
-    these teach nothing new. Each pair gets `compositions_per_pair`. Together they are at
-    most max_new_fraction of the examples decided on; where both want more, each gets half of that.
+    of all. Easy ones are paired (see `pairing.pair`), and each pair gets `compositions_per_pair`. Together they are at
+    most max_new_fraction of the examples decided on; where both want more, each gets half of that. Nothing is made from
+    exercises of the skills `known` to the base before: the teacher's words for these teach nothing new.
     """
     most = math.floor(settings.max_new_fraction * len(decisions) + 1e-9)
+    decisions = [d for d in decisions if d.skill not in known]
     hard = sorted((d for d in decisions if d.region == "hard"), key=lambda d: (-d.score, d.example))
     variants = [
         Order("variant", (d.example,), exercises[d.example].skills)
         for _ in range(settings.variants_per_hard) for d in hard
     ]  # fmt: skip
-    easy = sorted(d.example for d in decisions if d.region == "easy" and d.example not in already)
+    easy = sorted(d.example for d in decisions if d.region == "easy")
     pairs = pair([exercises[id] for id in easy], graph, most, rng, max_skills) if settings.compositions_per_pair else []
     compositions = [
         Order("composition", (a.id, b.id), joint_skills(a, b, graph))

@@ -22,10 +22,18 @@ UNCLASSIFIED, AMBIGUOUS, EASY, HARD, ERROR = range(5)
 
 @dataclass(frozen=True)
 class Baseline:
-    """Mean loss and mean deviation of constructed error examples, in the scale the rule compares in."""
+    """Loss and mean deviation of constructed error examples, in the scale the rule compares in."""
 
     loss: float
     deviation: float
+
+    @classmethod
+    def of(cls, losses: Floats, preset: str) -> Baseline:
+        """From losses (N, epochs), N >= 1: their mean, as in DSA; of the preset "skill", whose scores have a long
+        tail, what half of the examples reach (median over them of the mean over the epochs)."""
+        means = losses.mean(axis=1)
+        middle = np.median(means) if preset == "skill" else means.mean()
+        return cls(float(middle), float(losses.std(axis=1).mean()))
 
 
 def classify(

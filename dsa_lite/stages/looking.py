@@ -45,7 +45,7 @@ def look(context: Context, round: int, examples: Sequence[Exercise]) -> list[Dec
         if per_skill:
             index = np.array([names.index(p.skill) for p in probes])
             probe_losses = (probe_losses - centre[index, -1:]) / scale[index, -1:]
-        baseline = Baseline(loss=float(np.mean(probe_losses)), deviation=float(np.mean(np.std(probe_losses, axis=1))))
+        baseline = Baseline.of(probe_losses, settings.preset)
     right = always_right(losses, correct, window=settings.window_epochs, burn_in=settings.burn_in)
     regions, warnings = classify(compared.mean, compared.deviation, raw.seen, baseline, settings, right)
     for warning in warnings:

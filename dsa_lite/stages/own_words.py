@@ -17,11 +17,12 @@ from dsa_lite.stages.learning import longest
 BATCH = 128  # exercises solved at a time
 
 
-def write(context: Context, stage: str) -> int:
-    """Have the base solve what it can, and keep its solutions. Returns how many those are."""
+def write(context: Context, stage: str) -> tuple[int, int]:
+    """Have the base solve what it can, and keep its solutions. Returns how many those are, and how many exercises are
+    left out because its answer is another."""
     settings, folder = context.config.rehearsal, context.folder
     if not settings.own_words:
-        return 0
+        return 0, 0
     limit = longest(context)
     tokenizer = context.student.tokenizer
     exercises = [e for e in exercise_stage.load(context) if len(encode_prompt(tokenizer, e.problem)) < limit]
@@ -41,9 +42,12 @@ def write(context: Context, stage: str) -> int:
         solve([e for e in exercises if e.skill in known], "exercises of what it knows")
     check_steps = context.config.exercises.verify != "none"
     answers = sorted((g for g in folder.own_answers().read() if g.topic in known), key=lambda g: g.id)
-    found = [own for g in answers if (own := taken_over(g, check_steps=check_steps)) is not None]
+    single = {e.id for e in exercises if len(e.skills) == 1}
+    words = [taken_over(g, single=g.id in single, check_steps=check_steps) for g in answers]
+    found = [own for own in words if own is not None]
     folder.write_own_words(found)
-    return len(found)
+    solved = sum(own.solution is not None for own in found)
+    return solved, len(found) - solved
 
 
 def first_of(context: Context, exercises: Sequence[Exercise]) -> list[Exercise]:

@@ -93,9 +93,11 @@ def run(context: Context) -> str:
     rejections.sync()
     if len(kept) < goal:
         context.note(STAGE, f"only {len(kept)} of {goal} chats could be drawn from the student", warning=True)
-    solved = own_words.write(context, STAGE)
-    return f"{len(kept)} chats in the student's own words" + (
-        f", {solved} exercises it can do already" if solved else ""
+    solved, left_out = own_words.write(context, STAGE)
+    return (
+        f"{len(kept)} chats in the student's own words"
+        + (f", {solved} exercises it can do already" if solved else "")
+        + (f", {left_out} left out where it disagrees with the teacher" if left_out else "")
     )
 
 

@@ -242,10 +242,11 @@ def _act(context: Context, round: int, decisions: Sequence[Decision]) -> None:
     """Have the teacher write variants of hard exercises and harder compositions of easy ones."""
     graph = graph_stage.load(context)
     existing = exercise_stage.load(context, up_to_round=round - 1)
+    own = {own.id for own in context.folder.own_words().read()}
     orders = new_items(decisions, {e.id: e for e in existing}, graph, context.config.dynamics,
                        context.rng(STAGE, "new", round),
                        max_skills=context.config.exercises.max_composed_skills,
-                       already={own.id for own in context.folder.own_words().read()})  # fmt: skip
+                       known={e.skill for e in existing if e.id in own})  # fmt: skip
     drafts = {}
     for number, order in enumerate(orders):
         id = f"r{round:02d}-{order.kind}-{number:04d}"

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dsa_lite.config import DynamicsSettings
-from dsa_lite.core.dynamics import Dynamics, summarise, table, within_groups
+from dsa_lite.core.dynamics import Dynamics, all_correct, always_right, summarise, table, within_groups
 from dsa_lite.core.regions import Baseline, classify
 from dsa_lite.io.files import read_json, write_json
 from dsa_lite.io.run_folder.rundir import RunDir
@@ -73,7 +73,8 @@ def _measure(out: Path, study: Study, seed: int, arm: str, run: RunDir) -> list[
 
 @dataclass(frozen=True)
 class Seen:
-    """What training showed of N examples: scores within the skill and raw losses over the window; truth.
+    """What training showed of N examples: scores within the skill and raw losses over the window, whether they were
+    right to the last token; truth.
 
     `index`: number of each skill; centre and scale (skills,): of the last epoch.
     """
@@ -81,6 +82,7 @@ class Seen:
     wrong: NDArray[np.bool_]
     scores: Dynamics
     raw: Dynamics
+    sure: NDArray[np.bool_]
     index: dict[str, int]
     centre: Floats
     scale: Floats
@@ -89,15 +91,18 @@ class Seen:
 def read_seen(run: RunDir, exercises: Sequence[Exercise], settings: DynamicsSettings) -> Seen:
     """The window over whole epochs: of one that the budget cut short, only some examples have a (lower) loss."""
     by_id = {e.id: e for e in exercises}
-    ids, losses = table(o for o in run.observations(ROUND).read() if o.example in by_id)
+    observed = [o for o in run.observations(ROUND).read() if o.example in by_id]
+    (ids, losses), (_, correct) = table(observed), all_correct(observed)
     whole = np.isfinite(losses).all(axis=0)
-    losses = losses[:, whole] if whole.any() else losses
+    losses, correct = (losses[:, whole], correct[:, whole]) if whole.any() else (losses, correct)
     names = sorted({by_id[id].skill for id in ids})
     index = {name: i for i, name in enumerate(names)}
     scores, centre, scale = within_groups(losses, np.array([index[by_id[id].skill] for id in ids]))
     window = {"window": settings.window_epochs, "burn_in": settings.burn_in}
     wrong = np.array([not right(by_id[id]) for id in ids])
-    return Seen(wrong, summarise(scores, **window), summarise(losses, **window), index, centre[:, -1], scale[:, -1])
+    sure = always_right(losses, correct, **window)
+    shown = summarise(scores, **window), summarise(losses, **window)
+    return Seen(wrong, *shown, sure, index, centre[:, -1], scale[:, -1])
 
 
 def baseline(seen: Seen, preset: str, skills: Sequence[str], losses: Floats) -> Baseline:
@@ -105,14 +110,14 @@ def baseline(seen: Seen, preset: str, skills: Sequence[str], losses: Floats) -> 
     if preset == "skill":
         row = np.array([seen.index[s] for s in skills])
         losses = (losses - seen.centre[row, None]) / seen.scale[row, None]
-    return Baseline(float(np.mean(losses)), float(np.mean(np.std(losses, axis=1))))
+    return Baseline.of(losses, preset)
 
 
 def removed(seen: Seen, preset: str, line: Baseline, settings: DynamicsSettings) -> NDArray[np.bool_]:
     """What a preset calls an error (N,)."""
     shown = seen.scores if preset == "skill" else seen.raw
     chosen = settings.model_copy(update={"preset": preset})
-    regions, _ = classify(shown.mean, shown.deviation, seen.raw.seen, line, chosen)
+    regions, _ = classify(shown.mean, shown.deviation, seen.raw.seen, line, chosen, seen.sure)
     return np.asarray(regions == "error")
 
 

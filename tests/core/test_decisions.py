@@ -77,6 +77,13 @@ def test_presets_and_switches(settings: dict[str, object], region_of_2: str, reg
     assert (regions[2], regions[3]) == (region_of_2, region_of_3)
 
 
+def test_the_baseline_of_scores_is_what_half_of_the_constructed_errors_reach() -> None:
+    losses = np.array([[1.0, 3.0], [2.0, 2.0], [50.0, 70.0]])
+    assert Baseline.of(losses, "global") == Baseline(128 / 6, (1 + 0 + 10) / 3)
+    assert Baseline.of(losses, "cartography") == Baseline.of(losses, "global")
+    assert Baseline.of(losses, "skill") == Baseline(2.0, 11 / 3)
+
+
 def test_sigma_of_the_baseline_decides_under_r1() -> None:
     settings = DynamicsSettings(preset="cartography")
     assert classify(MEAN, DEVIATION, SEEN, Baseline(2.0, 0.1), settings)[0][3] == "hard"
@@ -186,6 +193,15 @@ def test_new_items_by_hand() -> None:
     assert [o.parents for o in new_items(decisions, {**easy, **hard}, GRAPH, only, rng)] == [
         ("h2",), ("h1",), ("h0",), ("h2",), ("h1",), ("h0",),
     ]  # fmt: skip
+
+
+def test_nothing_new_of_what_the_base_knew() -> None:
+    exercises = {id: exercise(id, "a") for id in ("e1", "e2", "h1", "h2")}
+    decisions = [decision(id, "easy" if id[0] == "e" else "hard") for id in exercises]
+    decisions[-1] = decisions[-1].model_copy(update={"skill": "b"})
+    settings, rng = DynamicsSettings(max_new_fraction=1), np.random.default_rng(0)
+    assert {o.parents for o in new_items(decisions, exercises, GRAPH, settings, rng)} >= {("h1",), ("h2",)}
+    assert {o.parents for o in new_items(decisions, exercises, GRAPH, settings, rng, known={"a"})} == {("h2",)}
 
 
 def test_pairs_by_hand() -> None:

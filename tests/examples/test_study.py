@@ -342,7 +342,8 @@ def test_our_rule_finds_what_stands_out_in_its_skill() -> None:
     wrong[[20, 41]] = True
     scores, centre, scale = errors.within_groups(losses, groups)
     window = {"window": 1, "burn_in": 0}
-    seen = errors.Seen(wrong, errors.summarise(scores, **window), errors.summarise(losses, **window), {}, centre, scale)
+    shown = errors.summarise(scores, **window), errors.summarise(losses, **window)
+    seen = errors.Seen(wrong, *shown, np.zeros(42, dtype=bool), {}, centre, scale)
     ranked = errors.rankings(seen, errors.Baseline(5.0, 1.0))
     assert precision_recall(highest(ranked["skill"], 2), wrong) == (1.0, 1.0)
     assert precision_recall(highest(ranked["loss"], 2), wrong) == (0.5, 0.5)

@@ -50,14 +50,15 @@ def test_a_skill_that_the_base_knows_is_trained_in_its_own_words(desk: Any) -> N
         answered = context.folder.own_answers().read()
         assert sum(g.topic == "addition" for g in answered) == 20
         assert sum(g.topic == "squares" for g in answered) == FIRST  # after these it is clear
-        assert 15 <= len(solved) <= 18
+        assert 15 <= sum(own.solution is not None for own in solved.values()) <= 18
         assert {id.split("-")[0] for id in solved} == {"addition"}
-        assert not {"addition-00", "addition-01"} & set(solved)  # the base's answer is another one
         trained = {e.id: e for e in tune.training_set(context, 1)[0]}
         for exercise in trained.values():
             if exercise.id not in solved:
                 assert exercise.solution == "It is plain to see."
-        one = trained[min(solved)]
+        for wrong in ("addition-00", "addition-01"):  # the base's answer is another one: who knows who is right
+            assert (solved[wrong].solution, wrong in trained) == (None, False)
+        one = trained[min(id for id, own in solved.items() if own.solution)]
         (reply,) = student.generate([encode_prompt(student.tokenizer, one.problem)], 200, adapter=False)
         assert f"{one.solution}\nAnswer: {one.answer}" == student.tokenizer.decode(reply).strip()
 
@@ -97,10 +98,12 @@ def graded(reply: str, *, correct: bool = True) -> Graded:
         (graded("That is clear.\nAnswer: 4"), ("That is clear.", None)),
         (graded("2+3=4.\nAnswer: 4"), None),  # a wrong step
         (graded("Answer: 4\nAnswer: 4"), None),
-        (graded("2+2=4.\nAnswer: 4", correct=False), None),
+        (graded("2+2=4.\nAnswer: 4", correct=False), (None, None)),  # the teacher says another
+        (Graded(id="e", topic="a", reply="2+2=", answer=None, correct=False), None),
     ],
 )
-def test_whose_words_are_taken_over(reply: Graded, taken: tuple[str, bool | None] | None) -> None:
-    own = taken_over(reply, check_steps=True)
+def test_whose_words_are_taken_over(reply: Graded, taken: tuple[str | None, bool | None] | None) -> None:
+    own = taken_over(reply, single=True, check_steps=True)
     assert (own and (own.solution, own.steps_right)) == taken
-    assert (taken_over(reply, check_steps=False) is None) == ("Answer: 4\nA" in reply.reply or not reply.correct)
+    unchecked = taken_over(reply, single=False, check_steps=False)
+    assert (unchecked is None) == ("Answer: 4\nA" in reply.reply or not reply.correct)
