@@ -141,9 +141,14 @@ class RehearsalSettings(Section):
     share: float = Field(default=0.1, ge=0, description="examples per exercise written before tuning; 0: none")
     weight: float = Field(default=1.0, ge=0, description="loss weight of each")
     own_words: float = Field(
-        default=0.6, ge=0, le=1,
-        description="skills of which the base solves at least this share: their exercises are trained on in its own "
-        "words where its answer is the teacher's, left out where not, and nothing new is made from them; 0: none",
+        default=0.3, ge=0, le=1,
+        description="skills of which the base solves at least this share: what it solves of them is trained on in its "
+        "own words; 0: what it knows is not looked at",
+    )  # fmt: skip
+    known: float = Field(
+        default=0.85, gt=0,
+        description="skills of which the base solves at least this share: what the teacher wrote for one of them alone "
+        "is left out, and nothing new is made from it; above 1: none",
     )  # fmt: skip
     max_prompt_tokens: int = Field(default=160, gt=0, description="longer prompts are rejected, tokens")
     max_tokens: int = Field(default=400, gt=0, description="longer answers are rejected, tokens")

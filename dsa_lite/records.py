@@ -118,15 +118,12 @@ class Rehearsed(Record):
 
 
 class OwnWords(Record):
-    """The student's own solution of an exercise of a skill that it knew before the training.
-
-    Without a solution it came to another answer than the teacher, and the exercise is left out.
-    """
+    """The student's own solution of an exercise, from before the training; without one the exercise is left out."""
 
     id: str
     solution: str | None
     answer: str
-    steps_right: bool | None = Field(description="as of an exercise")
+    steps_right: bool | None = Field(default=None, description="as of an exercise")
 
 
 class Exercise(Record):

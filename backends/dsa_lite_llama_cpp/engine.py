@@ -14,7 +14,7 @@ from dsa_lite_llama_cpp.flight import Flight
 from dsa_lite_llama_cpp.grammar import BadSchema, Grammars
 from dsa_lite_llama_cpp.model import Model
 from dsa_lite_llama_cpp.prefixes import Prefixes, split
-from dsa_lite_llama_cpp.sampling import NothingAllowed, Sampler
+from dsa_lite_llama_cpp.sampling import NothingAllowed, Pickers, Sampler
 from dsa_lite_llama_cpp.sizing import Sizing
 from dsa_lite_llama_cpp.threads import Threads
 
@@ -53,6 +53,7 @@ class Engine:
         self._sizing = Sizing(model, options)
         self._embedder = Embedder(model, threads, self._sizing.longest, say)
         self._grammars = Grammars(model.vocab)
+        self._pickers = Pickers(threads)
         self._waiting: deque[_Job] = deque()
         self._jobs: list[_Job | None] = []
         self._context: Context | None = None
@@ -191,16 +192,15 @@ class Engine:
     def _pick(self, writing: list[tuple[int, _Job]], row: int | None = None) -> None:
         """The next token of each; `row`: the decoded row it follows, where that is not the sequence's own."""
         assert self._context is not None
-        for slot, job in writing:
-            assert job.sampler is not None
-            try:
-                token = job.sampler.pick(self._context, slot if row is None else row)
-            except NothingAllowed as error:
-                self._finish(slot, job, "error", str(error))
-            else:
-                self._write(slot, job, token)
+        samplers = [(slot if row is None else row, job.sampler) for slot, job in writing if job.sampler]
+        tokens = self._pickers.pick(samplers, self._context, self._threads.now)
+        for (slot, job), token in zip(writing, tokens, strict=True):
+            self._write(slot, job, token)
 
-    def _write(self, slot: int, job: _Job, token: int) -> None:
+    def _write(self, slot: int, job: _Job, token: int | NothingAllowed) -> None:
+        if isinstance(token, NothingAllowed):
+            self._finish(slot, job, "error", str(token))
+            return
         job.written.append(token)
         if self._model.ends(token):
             self._finish(slot, job, "stop")

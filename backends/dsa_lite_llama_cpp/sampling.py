@@ -1,9 +1,12 @@
-"""Choosing the next token of one request. Child only."""
+"""Choosing the next token of one request, and of many at a time. Child only."""
 
 from __future__ import annotations
 
 import codecs
 import ctypes
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import llama_cpp as C
@@ -13,13 +16,15 @@ import numpy.typing as npt
 from dsa_lite_llama_cpp.context import Context
 from dsa_lite_llama_cpp.model import Model
 
+#: From this vocabulary on a token takes longer to choose than to hand to another thread.
+_LARGE = 8192
 #: Shares of the probability: tokens with less are left out of the sorting, first with the first, if that is enough.
 _SHARES = (1e-4, 1e-6, 0.0)
 _CANDIDATE = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])
 
 
 class NothingAllowed(Exception):
-    """No token can be chosen: the grammar forbids them all, or the model gives them no probabilities."""
+    """No token can be chosen: the grammar forbids them all, or top-p finds logits that are not numbers."""
 
 
 def _chain(temperature: float, seed: int) -> Any:
@@ -53,7 +58,7 @@ def nucleus(logits: npt.NDArray[np.float32], top_p: float) -> npt.NDArray[np.int
 
 
 class Sampler:
-    """A request's chain (top-p, temperature, draw by seed) and grammar. `close()` frees both."""
+    """A request's chain (temperature, draw by seed), top-p before it, and grammar. `close()` frees both."""
 
     def __init__(self, model: Model, *, temperature: float, top_p: float, seed: int, grammar: Any = None) -> None:
         """`grammar`: a llama_sampler of its own, or None; freed here."""
@@ -140,4 +145,39 @@ class Sampler:
 def _candidates(ids: npt.NDArray[np.intp], logits: npt.NDArray[np.float32]) -> npt.NDArray[np.void]:
     found = np.zeros(len(ids), _CANDIDATE)
     found["id"], found["logit"] = ids, logits
+    return found
+
+
+class Pickers:
+    """Next tokens for many requests at a time: with a vocabulary of 150,000 each takes a fifth of a millisecond, and
+    many times that where the grammar refuses the first.
+
+    No token depends on another's, and the C code lets other threads of Python run.
+    """
+
+    def __init__(self, threads: int) -> None:
+        self._pool = ThreadPoolExecutor(threads, "pick")
+
+    def pick(
+        self, samplers: Sequence[tuple[int, Sampler]], context: Context, threads: int
+    ) -> list[int | NothingAllowed]:
+        """For each (row, sampler) the token, or why there is none; at most `threads` at work."""
+        threads = min(threads, len(samplers))
+        if threads == 1 or len(context.logits(samplers[0][0])) < _LARGE:
+            return _picked(context, samplers)
+        # That look has put the logits in order: from here on the threads only read them.
+        shares = [samplers[first::threads] for first in range(threads)]
+        found: list[int | NothingAllowed] = [0] * len(samplers)
+        for first, tokens in enumerate(self._pool.map(partial(_picked, context), shares)):
+            found[first::threads] = tokens
+        return found
+
+
+def _picked(context: Context, samplers: Sequence[tuple[int, Sampler]]) -> list[int | NothingAllowed]:
+    found: list[int | NothingAllowed] = []
+    for row, sampler in samplers:
+        try:
+            found.append(sampler.pick(context, row))
+        except NothingAllowed as error:
+            found.append(error)
     return found

@@ -2,7 +2,7 @@
 
 Nothing here is a rule of thumb about machines or models: every rate and length comes from `Measured`. Ours are the
 simplifications: rates do not change over a run, no exercise is removed or drawn less often, every round orders as many
-new ones as it may, the base knows no skill whose exercises it would have to put in its own words.
+new ones as it may, the base knows none of the skills.
 """
 
 from __future__ import annotations

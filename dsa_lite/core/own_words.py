@@ -1,8 +1,7 @@
-"""Exercises that the base solves already, in its own words instead of the teacher's.
+"""What the base can do already: skills it has nothing to learn in, and exercises in its own words, not the teacher's.
 
 Self-distillation (arXiv 2402.13669): another's way of writing what the student can do anyway teaches it nothing and
-makes it forget its own. That whole skills are judged by a few exercises first, what is done where the two disagree, and
-all figures, are ours.
+makes it forget its own. That skills are judged by a few exercises first, what is left out, and all figures, are ours.
 """
 
 from __future__ import annotations
@@ -15,30 +14,35 @@ from dsa_lite.core.steps import arithmetic_steps
 from dsa_lite.records import Exercise, Graded, OwnWords
 
 #: Exercises by which it is judged whether the base knows a skill.
-FIRST = 12
+FIRST = 24
 
 
-def known_skills(answers: Iterable[Graded], first: Collection[str], share: float) -> set[str]:
-    """The skills of which the base solved at least `share` of those among the ids `first`."""
+def shares_right(answers: Iterable[Graded], first: Collection[str]) -> dict[str, float]:
+    """Of each skill, the share that the base solved of the exercises among the ids `first`."""
     right: dict[str, list[bool]] = defaultdict(list)
     for answer in answers:
         if answer.id in first:
             right[answer.topic].append(answer.correct)
-    return {skill for skill, each in right.items() if sum(each) >= share * len(each)}
+    return {skill: sum(each) / len(each) for skill, each in right.items()}
 
 
-def taken_over(answer: Graded, *, single: bool, check_steps: bool) -> OwnWords | None:
-    """The base's solution of an exercise of a skill it knows. None, the teacher's words stay, where it has no answer,
-    says it twice or calculates wrongly.
+def nothing_to_learn(exercises: Iterable[Exercise], known: Collection[str]) -> list[OwnWords]:
+    """The exercises to be left out: single ones that the teacher wrote for skills the base knows.
 
-    Where its answer is another than the teacher's, nobody knows who is right: a `single` exercise has no solution then,
-    and one that joins skills, whose form may be new to the base, stays as it is.
+    One that joins skills may have a form that is new to it, and what the user brings is always trained on.
     """
+    return [
+        OwnWords(id=e.id, solution=None, answer=e.answer)
+        for e in exercises
+        if e.skill in known and len(e.skills) == 1 and e.origin != "imported"
+    ]
+
+
+def taken_over(answer: Graded, *, check_steps: bool) -> OwnWords | None:
+    """The base's solution of an exercise; None where it is wrong, says its answer twice, or calculates wrongly."""
     solution = before_answer(answer.reply)
-    if answer.answer is None or solution is None:
+    if not answer.correct or answer.answer is None or solution is None:
         return None
-    if not answer.correct:
-        return OwnWords(id=answer.id, solution=None, answer=answer.answer, steps_right=None) if single else None
     steps = arithmetic_steps(solution)
     if check_steps and steps.all_right is False:
         return None

@@ -162,7 +162,7 @@ def load(context: Context, *, up_to_round: int = 0) -> list[Exercise]:
 
 
 def lessons(context: Context, *, up_to_round: int = 0) -> list[Exercise]:
-    """The same as they are trained on: in the base's own words where it has some."""
+    """Those of them that are trained on, in the base's own words where it has some."""
     return _up_to(context, context.folder.lessons(), up_to_round)
 
 

@@ -167,7 +167,7 @@ def work(job: Job) -> dict[str, str]:
         "exercises": (f"{len(job.skill.exercises)} imported, " if job.skill.exercises else "")
         + f"{e.single_per_skill} single and up to {e.composed_per_skill} composed exercises per skill",
         "rehearsal": f"the student's own chats, {config.rehearsal.share:.0%} of the number of exercises"
-        + (", and exercises of what it knows in its own words" if config.rehearsal.own_words else ""),
+        + (", and what it can do of the exercises" if config.rehearsal.own_words else ""),
         "pretrain": f"{config.pretrain.epochs} epochs over the textbooks, {config.pretrain.order}",
         "tune": f"{t.rounds} rounds of {t.epochs} epochs",
         "evaluate": f"{held_out} held-out items, before and after",

@@ -140,7 +140,9 @@ def _counts(context: Context, graph: SkillGraph, done: Collection[str]) -> Count
         if setting_aside.needed(context) and "exercises" not in done
         else sum(len(evaluate.items_of(context, split)) for split in evaluate.SPLITS),
         passages=len(textbook_stage.load(context)) if "textbooks" in done else None,
-        exercises=len(exercise_stage.load(context)) if "exercises" in done else None,
+        exercises=len((exercise_stage.lessons if "rehearsal" in done else exercise_stage.load)(context))
+        if "exercises" in done
+        else None,
         chats=len(rehearsal.load(context)) if "rehearsal" in done else None,
     )
 
@@ -183,7 +185,7 @@ def _spent(context: Context, stage: str, seconds: float) -> Cost:
         "graph": lambda: len(graph_stage.load(context).skills), "textbooks": lambda: len(textbook_stage.load(context)),
         "exercises": lambda: len(exercise_stage.load(context)), "rehearsal": lambda: len(rehearsal.load(context)),
         "pretrain": lambda: len(textbook_stage.load(context)),
-        "tune": lambda: len(exercise_stage.load(context, up_to_round=context.config.tune.rounds)),
+        "tune": lambda: len(exercise_stage.lessons(context, up_to_round=context.config.tune.rounds)),
         "evaluate": lambda: 2 * sum(len(evaluate.items_of(context, split)) for split in evaluate.SPLITS),
     }.get(stage, lambda: 0)()  # fmt: skip
     return Cost(

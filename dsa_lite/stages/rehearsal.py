@@ -96,8 +96,8 @@ def run(context: Context) -> str:
     solved, left_out = own_words.write(context, STAGE)
     return (
         f"{len(kept)} chats in the student's own words"
-        + (f", {solved} exercises it can do already" if solved else "")
-        + (f", {left_out} left out where it disagrees with the teacher" if left_out else "")
+        + (f", {solved} exercises in its own words" if solved else "")
+        + (f", {left_out} left out of skills it knows" if left_out else "")
     )
 
 

@@ -127,7 +127,7 @@ def summarise(context: Context) -> dict[str, Any]:
         "device": context.student.device, "seconds": round(folder.seconds(), 1),
         "teacher_tokens": _teacher_tokens(folder), "trained_tokens": _trained_tokens(folder),
         "skills": len(graph_stage.load(context).skills), "textbooks": len(textbooks.load(context)),
-        "exercises": len(exercise_stage.load(context, up_to_round=last)),
+        "exercises": len(exercise_stage.lessons(context, up_to_round=last)),
         "before": scores["before"], "after": scores["after"],
         "mcnemar_p": p_values["eval"], "mcnemar": p_values, "topics": _topics(context),
         "regions": {region: counts[region] for region in REGIONS if region != "unclassified" or counts[region]},

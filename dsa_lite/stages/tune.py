@@ -20,7 +20,7 @@ from dsa_lite.io.run_folder.rundir import digest
 from dsa_lite.records import Decision, Exercise, Observed
 from dsa_lite.stages import exercises as exercise_stage
 from dsa_lite.stages import graph as graph_stage
-from dsa_lite.stages import rehearsal
+from dsa_lite.stages import own_words, rehearsal
 from dsa_lite.stages.context import Context
 from dsa_lite.stages.learning import (
     Epoch,
@@ -69,7 +69,7 @@ def run(context: Context) -> str:
         trainer.position = replace(trainer.position, round=settings.rounds + 1 if last else round + 1, lines=0)
         trainer.save()
     context.student.save(context.folder.adapter)
-    used = exercise_stage.load(context, up_to_round=settings.rounds)
+    used = exercise_stage.lessons(context, up_to_round=settings.rounds)
     return f"{settings.rounds} rounds, {len(used)} exercises, {trainer.position.tokens:,} tokens trained"
 
 
@@ -242,11 +242,10 @@ def _act(context: Context, round: int, decisions: Sequence[Decision]) -> None:
     """Have the teacher write variants of hard exercises and harder compositions of easy ones."""
     graph = graph_stage.load(context)
     existing = exercise_stage.load(context, up_to_round=round - 1)
-    own = {own.id for own in context.folder.own_words().read()}
     orders = new_items(decisions, {e.id: e for e in existing}, graph, context.config.dynamics,
                        context.rng(STAGE, "new", round),
                        max_skills=context.config.exercises.max_composed_skills,
-                       known={e.skill for e in existing if e.id in own})  # fmt: skip
+                       known=own_words.knew(context))  # fmt: skip
     drafts = {}
     for number, order in enumerate(orders):
         id = f"r{round:02d}-{order.kind}-{number:04d}"

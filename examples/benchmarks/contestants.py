@@ -156,8 +156,12 @@ def _one_at_a_time(pipe: Any, model: str, threads: int, context: int, keep: bool
 
 
 class LlamaServer:
-    def __init__(self, binary: Path, model: Path, in_flight: int, threads: int, context: int) -> None:
-        self.name, self.in_flight, self.most = f"llama-server -np {in_flight}", in_flight, 1_000_000
+    def __init__(
+        self, binary: Path, model: Path, in_flight: int, threads: int, context: int, *, top_k: int = 0
+    ) -> None:
+        """`top_k` 0: all tokens are looked at, as everyone else here does; the server's own default is 40."""
+        self.name = f"llama-server -np {in_flight}" + (f", top-k {top_k}" if top_k else "")
+        self.in_flight, self.most, self._top_k = in_flight, 1_000_000, top_k
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
@@ -179,7 +183,7 @@ class LlamaServer:
     def _ask(self, request: Request) -> int:
         body: dict[str, Any] = request.model_dump(
             include={"messages", "max_tokens", "temperature", "top_p", "seed"}
-        ) | {"top_k": 0, "min_p": 0.0}
+        ) | {"top_k": self._top_k, "min_p": 0.0}
         if request.json_schema:
             body["response_format"] = {"type": "json_schema", "json_schema": {"schema": request.json_schema}}
         headers = {"content-type": "application/json"}

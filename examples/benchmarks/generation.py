@@ -125,7 +125,11 @@ def _measure(model: Path, args: argparse.Namespace) -> list[Line]:
     contestants: list[Contestant] = [OneAtATime(model, args.threads, context, keep=keep) for keep in (True, False)]
     contestants += [Ours(model, n, args.threads) for n in (*args.in_flight, 0)]
     if args.server:
-        contestants += [LlamaServer(args.server, model, n, args.threads, context) for n in args.in_flight]
+        contestants += [
+            LlamaServer(args.server, model, n, args.threads, context, top_k=k)
+            for k in dict.fromkeys(args.server_top_k)
+            for n in args.in_flight
+        ]
     bench = BatchedBench(args.batched_bench, model, args.threads) if args.batched_bench else None
     found = []
     try:
@@ -174,8 +178,9 @@ def _turns(
 
 
 def _print(case: Case, lines: Sequence[Line]) -> None:
+    alike = [line for line in lines if "top-k" not in line.contestant]
     server, ceiling = (
-        max((line for line in lines if word in line.contestant), key=lambda line: line.rate, default=None)
+        max((line for line in alike if word in line.contestant), key=lambda line: line.rate, default=None)
         for word in ("llama-server", "llama-batched-bench")
     )
     print(f"\n{lines[0].case}")
@@ -205,6 +210,7 @@ def _arguments() -> argparse.Namespace:
     add("--threads", type=int, default=0, help="0: all cores")
     add("--in-flight", type=int, nargs="+", default=[1, 4, 8, 16, 32])
     add("--server", type=Path, help="llama-server")
+    add("--server-top-k", type=int, nargs="+", default=[0], help="0: all tokens, as the others; its own default is 40")
     add("--batched-bench", type=Path, help="llama-batched-bench")
     add("--json", type=Path, help="also write every sample to this file")
     return parser.parse_args()

@@ -57,7 +57,7 @@ def probe_losses(out: Path, study: Study, seed: int, arm: str) -> dict[int, tupl
 def _measure(out: Path, study: Study, seed: int, arm: str, run: RunDir) -> list[dict[str, Any]]:
     job = study.job(out, seed, arm)
     measured, trained_on = [], {o.example for o in run.observations(ROUND).read()}
-    examples = [e for e in first_exercises(run) if e.id in trained_on]
+    examples = [e for e in run.lessons() if e.id in trained_on]
     context = Context(job, run, lambda event: None)
     try:
         load_finished(context, "tune")

@@ -54,7 +54,9 @@ def test_every_stage_by_hand() -> None:
 def test_the_base_is_asked_some_exercises_of_every_skill() -> None:
     settings = CONFIG.model_copy(update={"rehearsal": CONFIG.rehearsal.model_copy(update={"own_words": 0.7})})
     drawn, asked = (costs(each, COUNTS, MEASURED)["rehearsal"] for each in (CONFIG, settings))
-    assert asked.seconds - drawn.seconds == pytest.approx(4 * 12 / 4 * 2.0 + 4 * 12 * 0.5)
+    assert asked.seconds - drawn.seconds == pytest.approx(15 * 2.0 + 57 * 0.5)  # all 57, fewer than 24 of each skill
+    many = [costs(each, replace(COUNTS, exercises=500), MEASURED)["rehearsal"].seconds for each in (CONFIG, settings)]
+    assert many[1] - many[0] == pytest.approx(4 * 24 / 4 * 2.0 + 4 * 24 * 0.5)
 
 
 def test_tuning_grows_by_the_new_exercises_of_a_round() -> None:

@@ -1,4 +1,4 @@
-"""What the base can do already is trained in its own words: which skills those are, whose words, and nothing else."""
+"""What the base can do already: what is left out of it, and what is trained on in its own words."""
 
 from __future__ import annotations
 
@@ -33,34 +33,61 @@ def sums(skill: str, count: int, wrong: int, start: int) -> list[Exercise]:
 
 
 @contextmanager
-def asked(desk: Any, out: str, **settings: Any) -> Iterator[Context]:
-    """A run with exercises of a skill that the base knows, and of one in which it disagrees with the teacher."""
+def asked(desk: Any, out: str, wrong: int = 6, **settings: Any) -> Iterator[Context]:
+    """A run with 30 exercises of a skill that the base knows, `wrong` of them with a wrong answer, and with 30 of one
+    in which it disagrees with the teacher."""
     desk.student = str(Path(__file__).parents[2] / "dsa_lite" / "bundled" / "student")
     with desk.context(ScriptedTeacher(desk.answer), out, **{**SETTINGS, **settings}) as context:
         graph.run(context)
-        for exercise in [*sums("addition", 20, 2, 20), *sums("squares", 20, 20, 50)]:
+        for exercise in [*sums("addition", 30, wrong, 20), *sums("squares", 30, 30, 50)]:
             context.folder.exercises().append(exercise)
         own_words.write(context, "rehearsal")
         yield context
 
 
-def test_a_skill_that_the_base_knows_is_trained_in_its_own_words(desk: Any) -> None:
-    with asked(desk, "run") as context:
+def trained(context: Context) -> dict[str, Exercise]:
+    return {e.id: e for e in tune.training_set(context, 1)[0]}
+
+
+def test_what_the_base_can_do_of_a_skill_is_trained_in_its_own_words(desk: Any) -> None:
+    with asked(desk, "run", wrong=12) as context:
         solved, student = {own.id: own for own in context.folder.own_words().read()}, context.student
         answered = context.folder.own_answers().read()
-        assert sum(g.topic == "addition" for g in answered) == 20
+        assert sum(g.topic == "addition" for g in answered) == 30
         assert sum(g.topic == "squares" for g in answered) == FIRST  # after these it is clear
-        assert 15 <= sum(own.solution is not None for own in solved.values()) <= 18
-        assert {id.split("-")[0] for id in solved} == {"addition"}
-        trained = {e.id: e for e in tune.training_set(context, 1)[0]}
-        for exercise in trained.values():
+        assert 14 <= len(solved) <= 18
+        assert not {f"addition-{n:02d}" for n in range(12)} & set(solved)  # the base's answer is another one
+        used = trained(context)
+        assert len(used) == 60
+        for exercise in used.values():
             if exercise.id not in solved:
                 assert exercise.solution == "It is plain to see."
-        for wrong in ("addition-00", "addition-01"):  # the base's answer is another one: who knows who is right
-            assert (solved[wrong].solution, wrong in trained) == (None, False)
-        one = trained[min(id for id, own in solved.items() if own.solution)]
+        one = used[min(solved)]
         (reply,) = student.generate([encode_prompt(student.tokenizer, one.problem)], 200, adapter=False)
         assert f"{one.solution}\nAnswer: {one.answer}" == student.tokenizer.decode(reply).strip()
+
+
+def test_what_it_knows_is_left_out_but_not_what_joins_skills_or_was_brought(desk: Any) -> None:
+    with asked(desk, "run", wrong=0) as context:
+        assert {id.split("-")[0] for id in trained(context)} == {"squares"}
+        joined = [("j", "composed", ("squares", "addition")), ("i", "imported", ("addition",))]
+        for id, origin, skills in joined:
+            more = sums("addition", 1, 0, 33)[0].model_copy(update={"id": id, "origin": origin, "skills": skills})
+            context.folder.exercises().append(more)
+        words, left_out = own_words.write(context, "rehearsal")
+        assert (words, left_out) == (2, 30)
+        assert {"i", "j"} < trained(context).keys()
+        assert own_words.knew(context) == {"addition"}
+
+
+def test_a_student_that_knows_everything_is_trained_on_everything(desk: Any) -> None:
+    desk.student = str(Path(__file__).parents[2] / "dsa_lite" / "bundled" / "student")
+    with desk.context(ScriptedTeacher(desk.answer), "run", **SETTINGS) as context:
+        graph.run(context)
+        for exercise in sums("addition", 30, 0, 20):
+            context.folder.exercises().append(exercise)
+        assert own_words.write(context, "rehearsal") == (30, 0)
+        assert len(trained(context)) == 30
 
 
 def test_none_are_asked_when_none_are_wanted(desk: Any) -> None:
@@ -98,12 +125,11 @@ def graded(reply: str, *, correct: bool = True) -> Graded:
         (graded("That is clear.\nAnswer: 4"), ("That is clear.", None)),
         (graded("2+3=4.\nAnswer: 4"), None),  # a wrong step
         (graded("Answer: 4\nAnswer: 4"), None),
-        (graded("2+2=4.\nAnswer: 4", correct=False), (None, None)),  # the teacher says another
+        (graded("2+2=4.\nAnswer: 4", correct=False), None),
         (Graded(id="e", topic="a", reply="2+2=", answer=None, correct=False), None),
     ],
 )
-def test_whose_words_are_taken_over(reply: Graded, taken: tuple[str | None, bool | None] | None) -> None:
-    own = taken_over(reply, single=True, check_steps=True)
+def test_whose_words_are_taken_over(reply: Graded, taken: tuple[str, bool | None] | None) -> None:
+    own = taken_over(reply, check_steps=True)
     assert (own and (own.solution, own.steps_right)) == taken
-    unchecked = taken_over(reply, single=False, check_steps=False)
-    assert (unchecked is None) == ("Answer: 4\nA" in reply.reply or not reply.correct)
+    assert (taken_over(reply, check_steps=False) is None) == ("Answer: 4\nA" in reply.reply or not reply.correct)

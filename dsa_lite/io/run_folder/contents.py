@@ -95,14 +95,14 @@ class Contents:
         return self._log(OWN_ANSWERS, Graded)
 
     def own_words(self) -> Log[OwnWords]:
-        """The base's solutions that are trained on."""
+        """The base's solutions that are trained on, and what is left out."""
         return self._log(OWN_WORDS, OwnWords)
 
     def write_own_words(self, found: Iterable[OwnWords]) -> None:
         write_atomic(self.path / OWN_WORDS, "".join(own.model_dump_json() + "\n" for own in found))
 
     def lessons(self) -> list[Exercise]:
-        """All exercises as they are trained on."""
+        """All exercises that are trained on, as they are trained on."""
         return in_own_words(self.exercises().read(), self.own_words().read())
 
     def rejected(self) -> Log[Rejected]:
