@@ -69,6 +69,10 @@ PHASES = {
     "student_5": Phase("student_4", "corpus:last_documents", 24_000, 256, 9, 1500, 16, 16, 9, 0.005, 0.002, 1),
     "student_6": Phase("student_5", "social_reading:base_documents", 20_000, 256, 11, 1200, 16, 16, 11,
                        0.005, 0.002, 1),
+    "student_7": Phase(("student_5", "student_6"), "social_reading:base_documents", 14_400, 256, 13, 900, 16, 16, 13,
+                       0.005, 0.002, 1),
+    "student_8": Phase(("student_5", "student_6"), "social_reading:base_documents", 14_400, 256, 15, 900, 16, 16, 15,
+                       0.005, 0.002, 1),
     "teacher_1": Phase("student_3", "teaching:teacher_documents", 18_000, 384, 4, 1500, 12, 12, 4, 0.007, 0.003, 2),
     "teacher_2": Phase("teacher_1", "teaching:practice_documents", 32_000, 384, 6, 2600, 12, 12, 6, 0.006, 0.0025, 1),
     "teacher_3": Phase("teacher_2", "teaching:revision_documents", 8_500, 384, 8, 700, 12, 12, 8, 0.005, 0.002, 1),
@@ -86,7 +90,7 @@ PHASES = {
 }  # fmt: skip
 #: What is shipped: the mean of the weights that these phases ended with.
 LAST = {
-    "student": ("student_5", "student_6"),
+    "student": ("student_7", "student_8"),
     "teacher": ("teacher_2", "teacher_3"),
     "social-teacher": ("teacher_8",),
 }
@@ -99,7 +103,7 @@ def main() -> None:
     social_heldout.main()
     social_forms.main()
     _tokenizer()
-    phases = _shipped()
+    phases = _rests_on(*(name for last in LAST.values() for name in last))
     for name in phases:
         _rows(name, PHASES[name])
     _prove(phases)
@@ -130,9 +134,9 @@ def _rows(name: str, phase: Phase) -> None:
                             "--seed", phase.text_seed, "--out", out), check=True)  # fmt: skip
 
 
-def _shipped() -> list[str]:
-    """The phases that what is shipped rests on, in their order."""
-    wanted = [name for last in LAST.values() for name in last]
+def _rests_on(*ends: str) -> list[str]:
+    """These phases and all that they go on from, in their order."""
+    wanted = list(ends)
     for name in wanted:  # grows
         start = PHASES[name].start
         wanted += [start] if isinstance(start, str) else start or []
@@ -221,7 +225,8 @@ def _cards() -> None:
         for name in ("student", "student_social", "teacher", "teacher_social")
     }
     parameters = sum(p.numel() for p in TinyLlama(CONFIGS["student"]).parameters())
-    tokens = {name: sum(p.steps * p.batch * p.length for p in _history(last[-1])) for name, last in LAST.items()}
+    phases = {name: [PHASES[phase] for phase in _rests_on(*last)] for name, last in LAST.items()}
+    tokens = {name: sum(p.steps * p.batch * p.length for p in each) for name, each in phases.items()}
     cards = {
         "student": student_card(scores["student"], scores["student_social"], parameters, tokens["student"]),
         "teacher": teacher_card("calculus", scores["teacher"], parameters, tokens["teacher"]),
@@ -231,13 +236,6 @@ def _cards() -> None:
     }
     for name, text in cards.items():
         (BUNDLED / name / "README.md").write_text(text, encoding="utf-8")
-
-
-def _history(name: str) -> list[Phase]:
-    """A phase and those it goes on from; of several the last, which goes on from the others."""
-    start = PHASES[name].start
-    before = start if isinstance(start, str) else start[-1] if start else None
-    return [PHASES[name], *(_history(before) if before else [])]
 
 
 if __name__ == "__main__":
