@@ -14,7 +14,9 @@ from . import corpus
 from .composing import side_by_side
 from .corpus import Document
 from .english import SKILL, words_item
+from .heldout import scan
 from .social_composing import chained, leads
+from .social_heldout import problems
 from .social_kinds import NAMES, asked, century, choice, claim, filled, order
 from .social_wordings import (
     CENTURY,
@@ -142,4 +144,12 @@ def base_documents(seed: int) -> Iterator[Document]:
     rng = Random(seed)
     known = [corpus.revision_documents(seed), corpus.last_documents(seed + 1)]
     while True:
-        yield corpus.student(reading(rng)) if rng.random() < SHARE else next(rng.choice(known))
+        yield corpus.student(_unknown(rng)) if rng.random() < SHARE else next(rng.choice(known))
+
+
+def _unknown(rng: Random) -> Item:
+    """An exercise in which no held-out question stands, not even about untrue facts."""
+    while True:
+        item = reading(rng)
+        if not scan([item.problem], 1, problems()):
+            return item
