@@ -168,6 +168,15 @@ class TuneSettings(Section):
     epochs: int = Field(default=2, ge=1, description="epochs per round")
     learning_rate: float = Field(default=2e-4, gt=0)
     warmup: float = Field(default=0.03, ge=0, lt=1, description="share of the whole stage")
+    final_rate: float = Field(
+        default=0.1, ge=0, le=1, description="learning rate at the end, as a share of the highest"
+    )
+    average_from: float = Field(
+        default=1.0,
+        ge=0,
+        le=1,
+        description="share of the whole stage after which the adapter kept is a mean; 1: the last",
+    )
     batch_size: int = Field(default=16, gt=0, description="examples per step")
     order: Order = Field(
         default="random",

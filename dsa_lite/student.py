@@ -185,6 +185,17 @@ class Student(Protocol):
         """Forget the optimiser's moments (a new phase of training begins)."""
         ...
 
+    def add_to_average(self) -> None:
+        """Count the adapter as it is now into a running mean of its values (arXiv 1803.05407)."""
+        ...
+
+    def take_average(self) -> None:
+        """Put that mean in the adapter's place and begin a new one; nothing where nothing was counted.
+
+        A saved state holds the mean as well; a fork begins without one.
+        """
+        ...
+
     def close(self) -> None: ...
 
 

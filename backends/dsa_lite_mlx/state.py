@@ -29,6 +29,8 @@ class AdapterState:
         self.values = _flat(values)
         self.key = mx.random.key(options.seed)
         self._m, self._v, self._steps = mx.zeros_like(self.values), mx.zeros_like(self.values), 0
+        self._mean: mx.array | None = None
+        self._counted = 0
         mx.eval(self.values, self.key)
 
     def copy(self) -> AdapterState:
@@ -58,6 +60,19 @@ class AdapterState:
         mx.eval(values, m, v)
         self.values, self._m, self._v, self._steps = values, m, v, steps
 
+    def add_to_average(self) -> None:
+        """Count the values into their running mean."""
+        self._counted += 1
+        mean = self.values if self._mean is None else self._mean + (self.values - self._mean) * (1 / self._counted)
+        mx.eval(mean)
+        self._mean = mean
+
+    def take_average(self) -> None:
+        """The running mean becomes the values; a new one begins."""
+        if self._mean is not None:
+            self.values = self._mean
+        self._mean, self._counted = None, 0
+
     def reset_optimizer(self) -> None:
         """Forget the moments."""
         self._m, self._v = mx.zeros_like(self.values), mx.zeros_like(self.values)
@@ -69,6 +84,8 @@ class AdapterState:
         arrays = {"adapter": self.values, "generator": self.key, "optimizer.m": self._m, "optimizer.v": self._v}
         tensors = {name: np.array(value) for name, value in arrays.items()}
         tensors["optimizer.steps"] = np.array([self._steps])
+        if self._mean is not None:
+            tensors |= {"average": np.array(self._mean), "averaged": np.array([self._counted])}
         save_file(tensors, folder / "student_state.safetensors")
         text = json.dumps({**self._about(), **about}, indent=2, sort_keys=True)
         (folder / "student_state.json").write_text(text + "\n", encoding="utf-8")
@@ -89,6 +106,8 @@ class AdapterState:
         self.values, self.key = mx.array(tensors["adapter"]), mx.array(tensors["generator"])
         self._m, self._v = mx.array(tensors["optimizer.m"]), mx.array(tensors["optimizer.v"])
         self._steps = int(tensors["optimizer.steps"][0])
+        self._mean = mx.array(tensors["average"]) if "average" in tensors else None
+        self._counted = int(tensors["averaged"][0]) if "averaged" in tensors else 0
 
     def _about(self) -> dict[str, object]:
         return {"format": _FORMAT, "backend": "mlx", "shapes": [list(shape) for shape in self._shapes]}

@@ -166,6 +166,15 @@ class MlxStudent:
         with mx.stream(self._shared.lora.base.device):
             self._state.reset_optimizer()
 
+    def add_to_average(self) -> None:
+        """Count the adapter as it is now into a running mean of its values."""
+        with mx.stream(self._shared.lora.base.device):
+            self._state.add_to_average()
+
+    def take_average(self) -> None:
+        """Put that mean in the adapter's place and begin a new one."""
+        self._state.take_average()
+
     def close(self) -> None:
         """Let the memory go. The base stays in memory while another fork of it is open."""
         if self._parts is not None:

@@ -32,6 +32,8 @@ class AdapterState:
         self.values.grad = torch.zeros_like(self.values)
         self.generator = torch.Generator(device)
         self.generator.manual_seed(options.seed)
+        self._mean: Tensor | None = None
+        self._counted = 0
         self.reset_optimizer()
 
     @classmethod
@@ -71,6 +73,20 @@ class AdapterState:
         self._optimizer.param_groups[0]["lr"] = lr
         self._optimizer.step()
 
+    def add_to_average(self) -> None:
+        """Count the values into their running mean."""
+        self._counted += 1
+        if self._mean is None:
+            self._mean = self.values.data.clone()
+        else:
+            self._mean.lerp_(self.values.data, 1 / self._counted)
+
+    def take_average(self) -> None:
+        """The running mean becomes the values; a new one begins."""
+        if self._mean is not None:
+            self.values.data.copy_(self._mean)
+        self._mean, self._counted = None, 0
+
     def reset_optimizer(self) -> None:
         """Forget the moments."""
         self._optimizer = torch.optim.AdamW(
@@ -83,6 +99,8 @@ class AdapterState:
         tensors = {"adapter": self.values.data, "generator": self.generator.get_state()}
         for name, moment in self._optimizer.state.get(self.values, {}).items():
             tensors[f"optimizer.{name}"] = moment
+        if self._mean is not None:
+            tensors |= {"average": self._mean, "averaged": torch.tensor(self._counted)}
         on_cpu = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
         save_file(on_cpu, folder / "student_state.safetensors")
         text = json.dumps({**self._about(), **about}, indent=2, sort_keys=True)
@@ -114,6 +132,7 @@ class AdapterState:
         moments = {name.removeprefix("optimizer."): t for name, t in tensors.items() if name.startswith("optimizer.")}
         if moments:
             self._optimizer.state[self.values] = {name: tensor.clone() for name, tensor in moments.items()}
+        self._mean, self._counted = tensors.get("average"), int(tensors.get("averaged", 0))
         if same_device:
             self.generator.set_state(tensors["generator"].cpu())
 

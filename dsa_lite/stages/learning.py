@@ -36,13 +36,15 @@ class Position:
 @dataclass
 class Epoch:
     """One pass: `batches[i]()` builds batch i, `rates[i]` is its learning rate; `steps`: of a pass not cut short;
-    `largest`: the number of the batch that needs most memory."""
+    `largest`: the number of the batch that needs most memory; `averaged[i]`: whether the adapter after batch i is
+    counted into its mean."""
 
     batches: Sequence[Callable[[], Batch]]
     rates: Sequence[float]
     label: str
     steps: int
     largest: int
+    averaged: Sequence[bool] = ()
 
 
 class Trainer:
@@ -83,6 +85,8 @@ class Trainer:
         losses: list[float] = []
         for step in range(self.position.step, len(epoch.batches)):
             observations = student.step(epoch.batches[step](), epoch.rates[step])
+            if epoch.averaged and epoch.averaged[step]:
+                student.add_to_average()
             tokens = sum(o.tokens for o in observations)
             losses.append(sum(o.nll for o in observations) / tokens)
             self.position = replace(

@@ -68,6 +68,9 @@ def run(context: Context) -> str:
             _act(context, round, decisions)
         trainer.position = replace(trainer.position, round=settings.rounds + 1 if last else round + 1, lines=0)
         trainer.save()
+    if settings.average_from < 1:
+        context.student.take_average()
+        trainer.save()
     context.student.save(context.folder.adapter)
     used = exercise_stage.lessons(context, up_to_round=settings.rounds)
     return f"{settings.rounds} rounds, {len(used)} exercises, {trainer.position.tokens:,} tokens trained"
@@ -212,9 +215,11 @@ def _epoch(context: Context, position: Position, lessons: Sequence[_Lesson], lab
     else:
         total = settings.rounds * settings.epochs
         shares = [(position.epoch + (i + 1) / steps) / total for i in range(steps)]
-    rates = [learning_rate(share, settings.learning_rate, settings.warmup) for share in shares]
+    rate = settings.learning_rate
+    rates = [learning_rate(share, rate, settings.warmup, settings.final_rate) for share in shares]
+    averaged = [share > settings.average_from for share in shares]
     built = [weighted([lessons[i].encoded for i in batch], [lessons[i].weight for i in batch]) for batch in batches]
-    return Epoch(built, rates, label, steps, largest([[lengths[i] for i in batch] for batch in batches]))
+    return Epoch(built, rates, label, steps, largest([[lengths[i] for i in batch] for batch in batches]), averaged)
 
 
 def _within_budget(

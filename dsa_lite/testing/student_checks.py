@@ -246,6 +246,37 @@ def check_reset_optimizer(open_student: OpenStudent) -> None:
         assert student.score(first) == expected, "reset_optimizer leaves something behind"
 
 
+def check_average(open_student: OpenStudent) -> None:
+    """The mean of what was counted takes the adapter's place, also after a resume; a fork does not share it."""
+    with closing(open_student(_OPTIONS)) as student, closing(open_student(_OPTIONS)) as resumed:
+        first, second = _batches(student)
+        student.take_average()
+        untouched = student.score(first)
+        student.add_to_average()
+        student.step(first, _LR)
+        with tempfile.TemporaryDirectory() as folder:
+            student.save_state(Path(folder))
+            resumed.load_state(Path(folder))
+        trained = student.score(first)
+        assert trained != untouched, "nothing was learned: the check says nothing"
+        fork = student.fork()
+        fork.take_average()
+        assert fork.score(first) == trained, "a fork shares the average"
+        fork.close()
+        for each in (student, resumed):
+            each.take_average()
+            assert each.score(first) == untouched, "the mean of one is not that one"
+            each.step(second, _LR)
+            each.add_to_average()
+            each.step(first, _LR)
+            each.add_to_average()
+        ends = student.score(second)
+        student.take_average()
+        assert student.score(second) != ends, "the mean of two is the last"
+        resumed.take_average()
+        assert resumed.score(second) == student.score(second), "a resumed student has another mean"
+
+
 def check_generation(open_student: OpenStudent) -> None:
     """Greedy, at most max_tokens, without the end token, the same alone and among neighbours."""
     with closing(open_student(_OPTIONS)) as student:
@@ -332,6 +363,7 @@ STUDENT_CHECKS: tuple[Callable[[OpenStudent], None], ...] = (
     check_resume,
     check_fork,
     check_reset_optimizer,
+    check_average,
     check_generation,
     check_sampling,
     check_not_finite,

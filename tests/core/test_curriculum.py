@@ -73,6 +73,8 @@ def test_learning_rate_by_hand() -> None:
     assert learning_rate(1.0, 1.0, 0.1) == pytest.approx(0.1)
     assert learning_rate(0.0, 1.0, 0.0) == pytest.approx(1.0)
     assert learning_rate(7.0, 1.0, 0.1) == pytest.approx(0.1)
+    assert [learning_rate(p, 2.0, 0.1, 1.0) for p in (0.05, 0.5, 1.0)] == pytest.approx([1.0, 2.0, 2.0])
+    assert learning_rate(0.55, 1.0, 0.1, 0.5) == pytest.approx(0.75)
 
 
 @given(st.floats(0, 1), st.floats(0, 0.9))
