@@ -8,7 +8,8 @@ Each check opens its own students or teachers and raises AssertionError with a s
 steps; they need a small base that computes in float32 (a random one will do) whose context is at least 96 tokens.
 """
 
-from dsa_lite.testing.student_checks import STUDENT_CHECKS, OpenStudent, check_student, make_batch
+from dsa_lite.testing.example_batches import OpenStudent, make_batch
+from dsa_lite.testing.student_checks import STUDENT_CHECKS, check_student
 from dsa_lite.testing.teacher import ScriptedTeacher
 from dsa_lite.testing.teacher_checks import TEACHER_CHECKS, OpenTeacher, check_teacher
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -12,36 +12,23 @@ from pathlib import Path
 import numpy as np
 
 from dsa_lite.errors import TrainingError
-from dsa_lite.student import Batch, Observation, Sampling, Student, StudentOptions
+from dsa_lite.student import Batch, Observation, Sampling
+from dsa_lite.testing.example_batches import (
+    OPTIONS,
+    RATE,
+    TEXTS,
+    Example,
+    OpenStudent,
+    batches_of,
+    examples_of,
+    make_batch,
+)
+from dsa_lite.testing.state_checks import check_average, check_fork, check_reset_optimizer, check_resume
 
-OpenStudent = Callable[[StudentOptions], Student]
-Example = tuple[Sequence[int], Sequence[int]]  # token ids; the positions that are targets
 Training = Callable[[dict[str, Example]], list[Batch]]  # from the six examples to the batches of one round
 
-_OPTIONS = StudentOptions(precision="float32", lora_rank=4, lora_alpha=8, max_grad_norm=1e9, threads=1, device="cpu")
 _CLOSE = 1e-4  # relative difference that rounding may cause
 _SAME = 1e-6  # the same where the same operations are done in the same order
-_LR = 5e-3
-_TEXTS = (
-    "The derivative of x^2 is 2x, by the power rule.",
-    "Add 17 and 25: 7 + 5 = 12, write 2, carry 1; the sum is 42.",
-    "A limit exists when both sides agree.",
-    "To integrate 3x^2, raise the power and divide: x^3 + C is the answer, as deriving it shows.",
-    "If f is even, f(-x) = f(x).",
-    "Paris is the capital of France; the Seine runs through it, past islands and bridges.",
-)
-
-
-def make_batch(examples: Mapping[str, Example], weights: Sequence[float] | None = None, *, pad_to: int = 0) -> Batch:
-    """A batch of id -> (tokens, target positions), padded on the right to the longest or to `pad_to` tokens."""
-    width = max(pad_to, *(len(tokens) for tokens, _ in examples.values()))
-    ids = np.zeros((len(examples), width), dtype=np.int32)
-    mask = np.zeros((len(examples), width), dtype=np.bool_)
-    for row, (tokens, targets) in enumerate(examples.values()):
-        ids[row, : len(tokens)] = tokens
-        mask[row, list(targets)] = True
-    given = np.ones(len(examples)) if weights is None else np.asarray(weights)
-    return Batch(ids, mask, given.astype(np.float32), tuple(examples))
 
 
 def check_student(open_student: OpenStudent) -> None:
@@ -52,11 +39,11 @@ def check_student(open_student: OpenStudent) -> None:
 
 def check_describes_itself(open_student: OpenStudent) -> None:
     """Names, sizes and a tokenizer that gives back what it was given."""
-    with closing(open_student(_OPTIONS)) as student:
+    with closing(open_student(OPTIONS)) as student:
         assert all((student.name, student.fingerprint, student.device)), "name, fingerprint or device is empty"
         assert student.context_tokens >= 96, "the checks need a context of at least 96 tokens"
         tokenizer = student.tokenizer
-        for text in _TEXTS:
+        for text in TEXTS:
             assert tokenizer.decode(tokenizer.encode(text)).strip() == text, f"encode and decode change {text!r}"
         end = tokenizer.special_tokens.get("eos_token")
         if end:
@@ -66,10 +53,10 @@ def check_describes_itself(open_student: OpenStudent) -> None:
 
 def check_observations(open_student: OpenStudent) -> None:
     """In the batch's order, with the batch's ids and target counts; step and score agree before the update."""
-    with closing(open_student(_OPTIONS)) as student:
-        examples = _examples(student)
+    with closing(open_student(OPTIONS)) as student:
+        examples = examples_of(student)
         batch = make_batch(examples, [1, 0, 1, 0.5, 0, 1])
-        scored, stepped = student.score(batch), student.step(batch, _LR)
+        scored, stepped = student.score(batch), student.step(batch, RATE)
         assert [o.example_id for o in stepped] == list(examples), "observations are not in the batch's order"
         assert [o.tokens for o in stepped] == [len(t) for _, t in examples.values()], "target tokens are miscounted"
         assert all(0 <= o.correct <= o.tokens and o.nll > 0 for o in stepped), "nll or correct is out of range"
@@ -78,12 +65,12 @@ def check_observations(open_student: OpenStudent) -> None:
 
 def check_adapter_starts_neutral(open_student: OpenStudent) -> None:
     """A fresh adapter changes nothing; a trained one can be left out."""
-    with closing(open_student(_OPTIONS)) as student:
-        prompt = [list(tokens[:8]) for tokens, _ in _examples(student).values()]
+    with closing(open_student(OPTIONS)) as student:
+        prompt = [list(tokens[:8]) for tokens, _ in examples_of(student).values()]
         base = student.generate(prompt, 12, adapter=False)
         assert student.generate(prompt, 12) == base, "a fresh adapter changes what the base writes"
         for _ in range(5):
-            student.step(make_batch(_examples(student)), 2e-2)
+            student.step(make_batch(examples_of(student)), 2e-2)
         assert student.generate(prompt, 12, adapter=False) == base, "adapter=False still uses the adapter"
 
 
@@ -111,10 +98,10 @@ def check_weights_are_linear(open_student: OpenStudent) -> None:
     light = _after(open_student, lambda e: [make_batch({"a": e["0"]}, [0.05]), make_batch({"c": e["2"]})])
     heavy = _after(open_student, lambda e: [make_batch({"a": e["0"]}), make_batch({"c": e["2"]})])
     assert _difference(light, heavy) > 20 * _CLOSE, "the loss is divided by the weights, which cancels them"
-    with closing(open_student(_OPTIONS)) as student:
-        batch = make_batch(_examples(student))
+    with closing(open_student(OPTIONS)) as student:
+        batch = make_batch(examples_of(student))
         before = student.score(batch)
-        student.step(make_batch(_examples(student), [0] * 6), _LR)
+        student.step(make_batch(examples_of(student), [0] * 6), RATE)
         assert student.score(batch) == before, "a batch whose weights are all 0 trains"
 
 
@@ -138,8 +125,8 @@ def check_masks(open_student: OpenStudent) -> None:
 
 def check_neighbours(open_student: OpenStudent) -> None:
     """An observation depends on its example alone: not on neighbours, padding or the size of micro-batches."""
-    with closing(open_student(_OPTIONS)) as student:
-        examples = _examples(student)
+    with closing(open_student(OPTIONS)) as student:
+        examples = examples_of(student)
         alone = [student.score(make_batch({name: example}))[0] for name, example in examples.items()]
         _assert_close(
             student.score(make_batch(examples, pad_to=90)), alone, "an observation depends on neighbours or padding"
@@ -150,9 +137,9 @@ def check_micro_batches(open_student: OpenStudent) -> None:
     """One row at a time, a few, or all: the same observations and the same update."""
     results = []
     for tokens in (1, 200, 1 << 20):
-        with closing(open_student(_OPTIONS.model_copy(update={"micro_batch_tokens": tokens}))) as student:
-            batch = make_batch(_examples(student), [1, 0, 2, 0.5, 1, 1])
-            results.append([student.step(batch, _LR), student.step(batch, _LR), student.score(batch)])
+        with closing(open_student(OPTIONS.model_copy(update={"micro_batch_tokens": tokens}))) as student:
+            batch = make_batch(examples_of(student), [1, 0, 2, 0.5, 1, 1])
+            results.append([student.step(batch, RATE), student.step(batch, RATE), student.score(batch)])
     for other in results[:-1]:
         for mine, whole in zip(other, results[-1], strict=True):
             _assert_close(mine, whole, "the size of micro-batches changes results")
@@ -162,10 +149,10 @@ def check_gradient_checkpointing(open_student: OpenStudent) -> None:
     """Inner results kept or computed again: the same observations and the same update, dropout included."""
     results = []
     for mode in ("off", "on"):
-        options = _OPTIONS.model_copy(update={"gradient_checkpointing": mode, "lora_dropout": 0.3})
+        options = OPTIONS.model_copy(update={"gradient_checkpointing": mode, "lora_dropout": 0.3})
         with closing(open_student(options)) as student:
-            batch = make_batch(_examples(student), [1, 0, 2, 0.5, 1, 1])
-            results.append([*student.step(batch, _LR), *student.step(batch, _LR), *student.score(batch)])
+            batch = make_batch(examples_of(student), [1, 0, 2, 0.5, 1, 1])
+            results.append([*student.step(batch, RATE), *student.step(batch, RATE), *student.score(batch)])
     _assert_close(results[0], results[1], "gradient checkpointing changes results", _SAME)
 
 
@@ -178,8 +165,8 @@ def check_packed_rows(open_student: OpenStudent) -> None:
     def separate(e: dict[str, Example]) -> list[Batch]:
         return [make_batch({"a": e["2"], "b": e["4"], "c": e["0"]}), make_batch({"c": e["2"]})]
 
-    with closing(open_student(_OPTIONS)) as student:
-        together, rows = (student.score(make(_examples(student))[0]) for make in (packed, separate))
+    with closing(open_student(OPTIONS)) as student:
+        together, rows = (student.score(make(examples_of(student))[0]) for make in (packed, separate))
         nll, tokens, correct = (sum(getattr(o, field) for o in rows) for field in ("nll", "tokens", "correct"))
         total = Observation("packed", nll, tokens, correct)
         _assert_close(together, [total], "texts in a packed row see each other")
@@ -190,97 +177,19 @@ def check_learns(open_student: OpenStudent) -> None:
     """The loss falls on a few examples seen again and again; the same seed gives the same losses."""
     curves = []
     for seed in (3, 3, 4):
-        options = _OPTIONS.model_copy(update={"seed": seed, "max_grad_norm": 1.0, "lora_dropout": 0.1})
+        options = OPTIONS.model_copy(update={"seed": seed, "max_grad_norm": 1.0, "lora_dropout": 0.1})
         with closing(open_student(options)) as student:
-            batch = make_batch(_examples(student))
+            batch = make_batch(examples_of(student))
             curves.append([sum(o.nll for o in student.step(batch, 1e-2)) for _ in range(12)])
     assert curves[0][-1] < 0.8 * curves[0][0], f"the loss does not fall: {curves[0][0]:.2f} to {curves[0][-1]:.2f} nats"
     assert curves[0] == curves[1], "the same seed gives other losses"
     assert curves[0] != curves[2], "the seed changes nothing"
 
 
-def check_resume(open_student: OpenStudent) -> None:
-    """A state loaded into a new student goes on bit for bit, dropout included."""
-    options = _OPTIONS.model_copy(update={"lora_dropout": 0.2})
-    with tempfile.TemporaryDirectory() as name, closing(open_student(options)) as student:
-        batches = _batches(student)
-        for batch in batches:
-            student.step(batch, _LR)
-        student.save_state(Path(name))
-        expected = [student.step(batch, _LR) for batch in batches]
-        with closing(open_student(options)) as other:
-            other.load_state(Path(name))
-            assert [other.step(batch, _LR) for batch in batches] == expected, "a resumed student takes another path"
-
-
-def check_fork(open_student: OpenStudent) -> None:
-    """A fork starts where the student is and leaves it untouched; its optimiser is a fresh one."""
-    with closing(open_student(_OPTIONS)) as student, closing(open_student(_OPTIONS)) as undisturbed:
-        first, second = _batches(student)
-        for each in (student, undisturbed):
-            each.step(first, _LR)
-        before = student.score(second)
-        fork = student.fork()
-        assert fork.score(second) == before, "a fork does not start where the student is"
-        for _ in range(3):
-            fork.step(second, 1e-2)
-        assert fork.score(second) != before, "a fork does not learn"
-        fork.close()
-        assert student.score(second) == before, "training a fork changes the student"
-        for each in (student, undisturbed):
-            each.step(second, _LR)
-        assert student.score(first) == undisturbed.score(first), "training a fork changes the student's optimiser"
-
-
-def check_reset_optimizer(open_student: OpenStudent) -> None:
-    """After a reset a student goes on like a fork, whose optimiser is fresh."""
-    with closing(open_student(_OPTIONS)) as student:
-        first, second = _batches(student)
-        student.step(first, _LR)
-        fork = student.fork()
-        fork.step(second, _LR)
-        expected = fork.score(first)
-        fork.close()
-        student.reset_optimizer()
-        student.step(second, _LR)
-        assert student.score(first) == expected, "reset_optimizer leaves something behind"
-
-
-def check_average(open_student: OpenStudent) -> None:
-    """The mean of what was counted takes the adapter's place, also after a resume; a fork does not share it."""
-    with closing(open_student(_OPTIONS)) as student, closing(open_student(_OPTIONS)) as resumed:
-        first, second = _batches(student)
-        student.take_average()
-        untouched = student.score(first)
-        student.add_to_average()
-        student.step(first, _LR)
-        with tempfile.TemporaryDirectory() as folder:
-            student.save_state(Path(folder))
-            resumed.load_state(Path(folder))
-        trained = student.score(first)
-        assert trained != untouched, "nothing was learned: the check says nothing"
-        fork = student.fork()
-        fork.take_average()
-        assert fork.score(first) == trained, "a fork shares the average"
-        fork.close()
-        for each in (student, resumed):
-            each.take_average()
-            assert each.score(first) == untouched, "the mean of one is not that one"
-            each.step(second, _LR)
-            each.add_to_average()
-            each.step(first, _LR)
-            each.add_to_average()
-        ends = student.score(second)
-        student.take_average()
-        assert student.score(second) != ends, "the mean of two is the last"
-        resumed.take_average()
-        assert resumed.score(second) == student.score(second), "a resumed student has another mean"
-
-
 def check_generation(open_student: OpenStudent) -> None:
     """Greedy, at most max_tokens, without the end token, the same alone and among neighbours."""
-    with closing(open_student(_OPTIONS)) as student:
-        prompts = [list(tokens[: 3 + 5 * row]) for row, (tokens, _) in enumerate(_examples(student).values())]
+    with closing(open_student(OPTIONS)) as student:
+        prompts = [list(tokens[: 3 + 5 * row]) for row, (tokens, _) in enumerate(examples_of(student).values())]
         replies = student.generate(prompts, 20)
         assert len(replies) == len(prompts), "not one reply per prompt"
         assert all(len(reply) <= 20 for reply in replies), "a reply is longer than max_tokens"
@@ -296,8 +205,8 @@ def check_generation(open_student: OpenStudent) -> None:
 
 def check_sampling(open_student: OpenStudent) -> None:
     """Drawn replies depend on prompt and seed alone; a low temperature is greedy; frequencies follow the model."""
-    with closing(open_student(_OPTIONS)) as student:
-        prompts = [list(tokens[: 3 + 5 * row]) for row, (tokens, _) in enumerate(_examples(student).values())]
+    with closing(open_student(OPTIONS)) as student:
+        prompts = [list(tokens[: 3 + 5 * row]) for row, (tokens, _) in enumerate(examples_of(student).values())]
         seeds = list(range(len(prompts)))
         drawn = student.generate(prompts, 20, sampling=Sampling(1.0, seeds))
         alone = [student.generate([p], 20, sampling=Sampling(1.0, [s]))[0] for p, s in zip(prompts, seeds, strict=True)]
@@ -316,27 +225,27 @@ def check_sampling(open_student: OpenStudent) -> None:
 
 def check_not_finite(open_student: OpenStudent) -> None:
     """A loss or gradient that is not finite is refused, by name, and nothing changes."""
-    with closing(open_student(_OPTIONS)) as student, closing(open_student(_OPTIONS)) as undisturbed:
-        first, second = _batches(student)
+    with closing(open_student(OPTIONS)) as student, closing(open_student(OPTIONS)) as undisturbed:
+        first, second = batches_of(student)
         for each in (student, undisturbed):
-            each.step(first, _LR)
+            each.step(first, RATE)
         broken = replace(second, weights=np.full(3, np.inf, np.float32))
         message = ""
         try:
-            student.step(broken, _LR)
+            student.step(broken, RATE)
         except TrainingError as error:
             message = error.message
         assert message, "a gradient that is not finite is accepted"
         assert second.example_ids[0] in message, "the error does not name the example"
         for each in (student, undisturbed):
-            each.step(second, _LR)
+            each.step(second, RATE)
         assert student.score(first) == undisturbed.score(first), "a refused step leaves something behind"
 
 
 def check_saves_adapter(open_student: OpenStudent) -> None:
     """`save` writes a configuration and safetensors, with the same bytes for the same adapter."""
-    with tempfile.TemporaryDirectory() as name, closing(open_student(_OPTIONS)) as student:
-        student.step(_batches(student)[0], _LR)
+    with tempfile.TemporaryDirectory() as name, closing(open_student(OPTIONS)) as student:
+        student.step(batches_of(student)[0], RATE)
         for folder in ("a", "b"):
             student.save(Path(name) / folder)
         files = sorted(path.name for path in (Path(name) / "a").iterdir())
@@ -371,17 +280,6 @@ STUDENT_CHECKS: tuple[Callable[[OpenStudent], None], ...] = (
 )
 
 
-def _examples(student: Student) -> dict[str, Example]:
-    """Six short texts; the second two thirds of each are targets."""
-    encoded = [student.tokenizer.encode(text)[:80] for text in _TEXTS]
-    return {str(i): (ids, range(max(1, len(ids) // 3), len(ids))) for i, ids in enumerate(encoded)}
-
-
-def _batches(student: Student) -> tuple[Batch, Batch]:
-    examples = _examples(student)
-    return make_batch({n: examples[n] for n in "012"}, [1, 0.5, 2]), make_batch({n: examples[n] for n in "345"})
-
-
 def _pack(examples: Sequence[Example]) -> Batch:
     """The examples in one row of a batch, and some padding."""
     ids = np.zeros((1, sum(len(tokens) for tokens, _ in examples) + 3), dtype=np.int32)
@@ -409,11 +307,11 @@ def _assert_same_training(open_student: OpenStudent, one: Training, other: Train
 
 def _after(open_student: OpenStudent, training: Training) -> list[Observation]:
     """Scores after two rounds of it: several steps, because AdamW divides the scale of a first gradient away."""
-    with closing(open_student(_OPTIONS)) as student:
-        examples = _examples(student)
+    with closing(open_student(OPTIONS)) as student:
+        examples = examples_of(student)
         before = student.score(make_batch(examples))
         for batch in training(examples) * 2:
-            student.step(batch, _LR)
+            student.step(batch, RATE)
         after = student.score(make_batch(examples))
     moved = _difference(after, before)
     assert moved > 20 * _CLOSE, f"training hardly changed anything ({moved:.1e}); nothing can be compared"
