@@ -22,6 +22,16 @@ CHAT_TEMPLATE = (
 )
 SPECIAL_TOKENS = ["<|end|>", "<|system|>", "<|user|>", "<|assistant|>"]
 
+#: Folders whose tests start models, servers, browsers or whole runs.
+SLOW = {"backends", "cli", "examples", "recipe", "stages"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if item.path.is_relative_to(here) and item.path.relative_to(here).parts[0] in SLOW:
+            item.add_marker(pytest.mark.slow)
+
 
 class Started:
     """Starts Python processes; every one that they leave behind can be found by its environment, in /proc."""
