@@ -23,10 +23,6 @@ pytest.importorskip("peft")
 needs_proc = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc to find child processes")
 
 
-def real_processes(test: Any) -> Any:
-    return pytest.mark.slow(needs_proc(test))
-
-
 #: Relative difference between an observation of two processes and of one: rounding, in another order of addition.
 TOLERANCE = 1e-4
 
@@ -114,7 +110,7 @@ def processes(tmp_path: Path, new_started: Callable[[], Any]) -> Iterator[Proces
     started.kill_rest()
 
 
-@real_processes
+@needs_proc
 def test_two_processes_keep_the_contract_and_observe_what_one_does(
     processes: Processes, tiny_model_folder: Path
 ) -> None:
@@ -132,7 +128,7 @@ def test_two_processes_keep_the_contract_and_observe_what_one_does(
     processes.assert_nothing_is_left_behind()
 
 
-@real_processes
+@needs_proc
 @pytest.mark.parametrize(
     ("stop", "patience", "base"),
     [(signal.SIGKILL, 300, "whole"), (signal.SIGSTOP, 20, "whole"), (signal.SIGKILL, 300, "sharded")],
@@ -193,7 +189,7 @@ max_tokens = 32
 RUN = ["run", "calculus", "--rounds", "2", "--epochs", "1", "--config", "config.toml", "--out"]
 
 
-@real_processes
+@needs_proc
 @bundled_pair
 @pytest.mark.timeout(1200)
 def test_a_run_in_two_processes_ends_as_a_run_in_one(processes: Processes) -> None:
@@ -216,7 +212,7 @@ def test_a_run_in_two_processes_ends_as_a_run_in_one(processes: Processes) -> No
     processes.assert_nothing_is_left_behind()
 
 
-@real_processes
+@needs_proc
 @bundled_pair
 @pytest.mark.timeout(1200)
 def test_ctrl_c_ends_all_processes(processes: Processes) -> None:

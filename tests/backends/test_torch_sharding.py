@@ -21,10 +21,6 @@ pytest.importorskip("peft")
 needs_proc = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc to find child processes")
 
 
-def real_processes(test: Any) -> Any:
-    return pytest.mark.slow(needs_proc(test))
-
-
 #: Largest difference between what two processes find and what one finds, as a share of an observation or of the largest
 #: element of a gradient: rounding, in another order of addition.
 TOLERANCE = 1e-4
@@ -227,7 +223,7 @@ def launches(tmp_path: Path, new_started: Callable[[], Any]) -> Iterator[Launche
     started.kill_rest()
 
 
-@real_processes
+@needs_proc
 def test_parts_teach_and_write_what_the_whole_does(launches: Launches, deep: Path, transposed: Path) -> None:
     exact = {"precision": "float32"}
     cases = [
@@ -249,7 +245,7 @@ def test_parts_teach_and_write_what_the_whole_does(launches: Launches, deep: Pat
         assert case["whole"] == [0, 0], "matrices that are still whole, before and after the passes"
 
 
-@real_processes
+@needs_proc
 def test_a_fault_in_one_process(launches: Launches, deep: Path) -> None:
     """Memory that runs out in the middle of a pass, forward or backward: done again there in smaller parts, or refused
     in all processes, as bad input is. Nothing hangs, and the student goes on as if nothing had been."""

@@ -28,7 +28,6 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.slow
 def test_the_script_is_ten_lines_and_tells_the_story(place: Path) -> None:
     code = (EXAMPLES / "from_python.py").read_text(encoding="utf-8").partition('"""\n')[2]
     assert len([line for line in code.splitlines() if line.strip()]) <= 10
@@ -37,7 +36,6 @@ def test_the_script_is_ten_lines_and_tells_the_story(place: Path) -> None:
         assert words in said
 
 
-@pytest.mark.slow
 def test_a_run_is_opened_again(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = dsa_lite.Run(place / "runs" / "from-python")
     monkeypatch.chdir(place)
@@ -77,7 +75,6 @@ def test_what_is_wrong_is_an_error_of_ours(tmp_path: Path) -> None:
         _ = dsa_lite.runn  # type: ignore[attr-defined]
 
 
-@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # Jupyter's own
 def test_the_notebook_runs_from_top_to_bottom(tmp_path: Path) -> None:
     pytest.importorskip("torch")

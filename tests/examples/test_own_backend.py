@@ -66,7 +66,6 @@ def test_without_it_the_teacher_is_unknown_and_the_hint_names_plugins(tmp_path: 
     assert "PLUGIN:SOURCE" in done.stderr
 
 
-@pytest.mark.slow
 def test_a_deck_becomes_a_skill_and_a_run(installed: Path, tmp_path: Path, tiny_model_folder: Path) -> None:
     shutil.copy(EXAMPLE / "europe.csv", tmp_path)
     (tmp_path / "small.toml").write_text(SMALL, encoding="utf-8")

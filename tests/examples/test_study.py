@@ -426,7 +426,6 @@ def test_the_development_split_is_new_and_a_skill(tmp_path: Path) -> None:
     assert not keys & {item.key for items in dev_split.items().values() for item in items}
 
 
-@pytest.mark.slow
 def test_from_the_command_line_with_the_bundled_pair(tmp_path: Path) -> None:
     """A failing arm does not stop the others: the one whose budget its textbooks use up."""
     pytest.importorskip("torch")

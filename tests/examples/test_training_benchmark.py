@@ -56,7 +56,6 @@ def test_who_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch, capsys: 
         training._present(["torch", "trl"])
 
 
-@pytest.mark.slow
 def test_everyone_trains_the_same(tmp_path: Path) -> None:
     for needed in ("torch", "transformers", "peft", "accelerate", "mlx.core", "mlx_lm"):
         pytest.importorskip(needed)

@@ -79,7 +79,6 @@ def test_a_run_without_documents_has_the_inputs_it_always_had(desk: Any, docs: P
     assert set(inputs[1]) - set(inputs[0]) == {"documents"}
 
 
-@pytest.mark.slow
 def test_a_changed_document_does_again_what_depends_on_it(training_desk: Any, docs: Path) -> None:
     small = {"single_per_skill": 2, "composed_per_skill": 1}
     settings = grounded(docs, exercises=small, tune={"rounds": 2}, pretrain={"epochs": 1})

@@ -18,7 +18,6 @@ import dsa_lite
 
 BUNDLED = Path(dsa_lite.__file__).parent / "bundled"
 pytestmark = [
-    pytest.mark.slow,
     pytest.mark.timeout(1200),
     pytest.mark.skipif(
         not (BUNDLED / "student" / "config.json").is_file() or not list(BUNDLED.glob("teacher/*.gguf")),

@@ -103,7 +103,7 @@ CHANGES: dict[str, tuple[dict[str, Any], str]] = {
 
 @pytest.mark.parametrize(
     "change",
-    [pytest.param("exercises", marks=pytest.mark.slow), "tune", "evaluate", "nothing that matters"],
+    ["exercises", "tune", "evaluate", "nothing that matters"],
 )
 def test_a_changed_setting_redoes_what_depends_on_it_and_says_so(desk: Any, undisturbed: Any, change: str) -> None:
     changed, first = CHANGES[change]
@@ -118,7 +118,6 @@ def test_a_changed_setting_redoes_what_depends_on_it_and_says_so(desk: Any, undi
     assert desk.result("run") == desk.result("new")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("change", CHANGES)
 def test_changing_a_setting_and_back_in_a_stopped_run_ends_like_a_run_that_never_changed(
     desk: Any, undisturbed: Any, change: str

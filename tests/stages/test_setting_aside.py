@@ -189,7 +189,6 @@ def test_a_skill_with_its_own_questions_sets_none_aside(desk: Any) -> None:
         assert "hold_out" not in str(exercises.inputs(context))
 
 
-@pytest.mark.slow
 def test_the_bundled_teacher_makes_a_test_for_its_own_topics(untested: Any) -> None:
     pytest.importorskip("llama_cpp")
     known = load_skill("calculus")

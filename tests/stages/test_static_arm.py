@@ -180,9 +180,7 @@ def test_a_budget_over_rounds(training_desk: Any, undisturbed: Any, pretrained: 
     assert {e.round for e in run.exercises().read()} <= {0, *rounds[:-1]}
 
 
-@pytest.mark.parametrize(
-    "number", [7, pytest.param(2, marks=pytest.mark.slow), pytest.param(3, marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("number", [7, 2, 3])
 def test_a_budget_over_rounds_stopped_and_gone_on_with(training_desk: Any, undisturbed: Any, number: int) -> None:
     budget = {
         "tune": {"budget_tokens": 2 * sum(o.tokens for o in RunDir.read(undisturbed.folder).observations(1).read())}

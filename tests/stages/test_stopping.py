@@ -45,7 +45,7 @@ def finish(desk: Any, undisturbed: Any, session: Callable[[], Any], at_least: in
     assert not undisturbed.differs_from(desk.result())
 
 
-@pytest.mark.parametrize("number", [13, *(pytest.param(n, marks=pytest.mark.slow) for n in (2, 3, 5))])
+@pytest.mark.parametrize("number", [13, 2, 3, 5])
 def test_stopped_at_every_nth_sign_of_progress(training_desk: Any, undisturbed: Any, number: int) -> None:
     def session() -> None:
         training_desk.run(emit=counting(number, lambda e: isinstance(e, StageProgress) and e.stage != "evaluate"))
@@ -94,7 +94,7 @@ def test_stopped_by_the_teacher_in_the_middle_of_writing(training_desk: Any, und
     finish(training_desk, undisturbed, session, 4)
 
 
-@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow), pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("seed", [0, 1, 2])
 def test_stopped_before_any_line_is_on_disk(
     training_desk: Any, undisturbed: Any, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
@@ -119,7 +119,7 @@ def test_stopped_before_any_line_is_on_disk(
     finish(training_desk, undisturbed, session, 3)
 
 
-@pytest.mark.parametrize("seed", [0, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 2, 3))])
+@pytest.mark.parametrize("seed", [0, 1, 2, 3])
 def test_stopped_around_checkpoints(
     training_desk: Any, undisturbed: Any, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
@@ -152,7 +152,6 @@ def test_stopped_around_checkpoints(
     finish(training_desk, undisturbed, session, 4)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_stopped_anywhere_with_another_order_of_arrival_each_time(
     training_desk: Any, undisturbed: Any, seed: int
