@@ -208,6 +208,10 @@ class LlamaServer:
         self._process.wait()
 
 
+#: A run of less than a tenth of a second often ends before its log is written.
+_TRIES = 20
+
+
 @dataclass(frozen=True)
 class BatchedBench:
     """The ceiling: llama-batched-bench neither samples nor reads or writes text."""
@@ -221,7 +225,12 @@ class BatchedBench:
         command = [str(self.binary), "-m", str(self.model), "-npp", str(prompt), "-ntg", str(tokens), "-pps"]
         command += ["-npl", str(in_flight), "-c", str(prompt + in_flight * (prompt + tokens)), "-b", "2048"]
         command += ["--output-format", "jsonl", *(["-t", str(self.threads)] if self.threads else [])]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-        found = json.loads(next(line for line in done.stdout.splitlines() if line.startswith("{")))
+        for _ in range(_TRIES):
+            done = subprocess.run(command, capture_output=True, text=True, check=True)
+            if lines := [line for line in done.stdout.splitlines() if line.startswith("{")]:
+                break
+        else:
+            raise SystemExit(f"{self.binary.name} printed nothing in {_TRIES} runs")
+        found = json.loads(lines[0])
         seconds = found["t_pp"] + found["t_tg"] * requests / in_flight
         return Sample(tokens * requests / seconds, found["t_pp"])
