@@ -40,11 +40,12 @@ class Started:
 
     def __init__(self) -> None:
         self.mark = uuid.uuid4().hex
+        self._started: list[subprocess.Popen[str]] = []
 
     def start(self, command: list[str], cwd: Path, **env: str) -> subprocess.Popen[str]:
         # Whoever runs the tests in the background has them ignore Ctrl-C, and so would the process.
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, *command],
             cwd=cwd,
             env={**os.environ, self.MARK: self.mark, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo", **env},
@@ -53,6 +54,8 @@ class Started:
             text=True,
             start_new_session=True,
         )
+        self._started.append(process)
+        return process
 
     def launch(self, words: list[str], cwd: Path) -> subprocess.Popen[str]:
         """Two processes of one launch: as torchrun, and `accelerate launch`, which calls the same module."""
@@ -75,6 +78,9 @@ class Started:
     def kill_rest(self) -> None:
         for pid in self.left_behind():
             os.kill(pid, signal.SIGKILL)
+        for process in self._started:
+            with process:  # a test that failed has neither waited nor read
+                pass
 
     @staticmethod
     def wait_until(done: Callable[[], bool], seconds: float, message: str) -> None:

@@ -84,9 +84,12 @@ class Crew:
         return cls.joined
 
     def leave(self) -> None:
-        """End the connections; the others notice."""
-        if not self.broken and dist.is_initialized():
+        """End the connections, and the threads that serve them: they need Python, and must not outlive it. The others
+        notice. After a loss NCCL is left alone, which would wait for the lost."""
+        if dist.is_initialized() and not (self.broken and dist.is_nccl_available() and torch.cuda.is_available()):
             dist.destroy_process_group()
+            del self._orders, self.work
+        self.broken = True
         Crew.joined = None
 
     def announce(self, order: object) -> None:

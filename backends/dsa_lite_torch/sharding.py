@@ -7,6 +7,8 @@ nobody looks at. Everything else (embeddings, norms, biases, the adapter) is who
 
 from __future__ import annotations
 
+import atexit
+import gc
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -92,6 +94,7 @@ class Shards:
         self._root: Any = fully_shard(base.inner, mesh=mesh, ignored_params=whole)
         self._entered = False  # FSDP has something to reset once its own hook, before this one, has run
         self._root.register_forward_pre_hook(self._enter)
+        atexit.register(_let_go)
 
     def in_step(self, work: Callable[[], Any]) -> Any:
         """`work()`, and idle passes until all processes have done theirs. Raises Stopped when one of them could not."""
@@ -163,6 +166,14 @@ class Shards:
 
     def _enter(self, root: Any, inputs: Any) -> None:
         self._entered = True
+
+
+def _let_go() -> None:
+    """DTensor's cache and closed models still hold the group, whose threads must end before Python does."""
+    from torch.distributed.tensor.debug import _clear_sharding_prop_cache  # there is no public way
+
+    _clear_sharding_prop_cache()  # type: ignore[no-untyped-call]
+    gc.collect()
 
 
 class _Counted:

@@ -58,14 +58,21 @@ if join_processes():
 """
 
 UNTIL_LOST = """
-import sys
+import atexit, os, sys
 from datetime import timedelta
+from pathlib import Path
 from dsa_lite.errors import DsaError
 from dsa_lite.student import StudentOptions
 from dsa_lite.testing import make_batch
 from dsa_lite_torch import open_student
 from dsa_lite_torch.processes import join
 
+def name_threads():
+    names = {path.read_text().strip() for path in Path("/proc/self/task").glob("*/comm")}
+    print("connections:", *sorted(name for name in names if name.startswith(("gloo", "pt_"))), flush=True)
+
+if os.environ["RANK"] == "0":
+    atexit.register(name_threads)  # the first one, so it runs last
 if join(timedelta(seconds=float(sys.argv[1]))):
     options = StudentOptions(lora_rank=4, lora_alpha=8, device="cpu", threads=1, precision="float32",
                              shard=sys.argv[2] == "sharded")
@@ -152,6 +159,7 @@ def test_a_lost_process_ends_the_training_with_a_word(
     second.send_signal(stop)
     stdout, stderr = first.communicate(timeout=120)
     assert "another process of this launch has ended or does not answer" in stdout, stderr
+    assert stdout.endswith("\nconnections:\n"), "a thread that needs Python and outlives it aborts the process"
     assert first.returncode == 0, stderr
     second.send_signal(signal.SIGCONT)
     said = second.communicate(timeout=60)
