@@ -63,6 +63,7 @@ ARMS: Mapping[str, Arm] = {
     "no-down-weight": Arm("dsa, easy ones keep their weight", {"dynamics.down_weight_easy": False}),
     "no-variants": Arm("dsa, no variants of hard ones", {"dynamics.variants_per_hard": 0}),
     "no-compositions": Arm("dsa, easy ones are not joined", {"dynamics.compositions_per_pair": 0}),
+    "no-textbooks": Arm("dsa, nothing is read before", {"pretrain.epochs": 0}),
     "dsa-ordered": Arm("dsa, exercises along the graph too", {"tune.order": "lower_to_higher"}),
     "static-25": Arm("static, a quarter of the budget", _STATIC, 0.25),
     "static-50": Arm("static, half the budget", _STATIC, 0.5),
@@ -74,7 +75,7 @@ ARMS: Mapping[str, Arm] = {
 }
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
-    "main": tuple(ARMS)[:9],
+    "main": tuple(ARMS)[:10],
     "curve": ("static-25", "static-50", "static-75", "dsa-50"),
     "errors": ("planted-05", "planted-15", "planted-30"),
     "all": tuple(ARMS),

@@ -71,7 +71,7 @@ def _equal(results: Results) -> list[str]:
 
 
 def _pairs(results: Results) -> list[tuple[str, str]]:
-    off = [(a, "dsa") for a in ("no-filter", "no-down-weight", "no-variants", "no-compositions") if a in results]
+    off = [(a, "dsa") for a in results if a.startswith("no-")]
     order = [("graph-order", "reverse-order")] if "graph-order" in results else []
     half = [("dsa-50", arms.SOURCE)] if "dsa-50" in results else []
     return [*((a, arms.SOURCE) for a in _equal(results)), *order, *off, *half]

@@ -402,7 +402,7 @@ def test_targets_by_hand() -> None:
 
 def test_arms_by_name_and_by_group() -> None:
     assert arms.chosen(["main"]) == list(arms.GROUPS["main"])
-    assert len(arms.GROUPS["main"]) == 9
+    assert len(arms.GROUPS["main"]) == 10
     assert arms.chosen(["dsa"]) == ["static", "dsa"]
     with pytest.raises(KeyError, match="'dsaa'"):
         arms.chosen(["dsaa"])
