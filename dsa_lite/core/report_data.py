@@ -1,12 +1,11 @@
 """What the report page shows: a run's records as one plain dict, ready for JSON.
 
-Lists instead of objects where there are many of a kind, four significant digits of a loss, None where there is no
-number: at 50,000 examples the dict stays as small as the texts in it allow. Nothing here knows of HTML.
+Lists instead of objects where there are many of a kind (report_examples.py): at 50,000 examples the dict stays as small
+as the texts in it allow. Nothing here knows of HTML.
 """
 
 from __future__ import annotations
 
-import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,23 +14,28 @@ from typing import Any, get_args
 
 from dsa_lite.core.graph import SkillGraph, skill_id
 from dsa_lite.core.in_use import in_use
+from dsa_lite.core.report_examples import (
+    ACTIONS,
+    ORIGINS,
+    example_columns,
+    losses_by_epoch,
+    round_columns,
+    rounded,
+    skill_curves,
+)
 from dsa_lite.core.statistics import wilson
 from dsa_lite.records import (
     REGIONS,
-    Action,
     Decision,
     Exercise,
     Graded,
     HeldOutItem,
     Observed,
-    Origin,
     Rejected,
     Split,
     Textbook,
 )
 
-ACTIONS: tuple[str, ...] = get_args(Action)
-ORIGINS: tuple[str, ...] = get_args(Origin)
 SPLITS: tuple[Split, ...] = get_args(Split)
 SAMPLES = 8  # rejects shown per reason
 SHARE_DIGITS = 7  # so many that a percentage rounded once more by the page is still right
@@ -64,7 +68,7 @@ def report_data(records: RunRecords) -> dict[str, Any]:
     """The page's data: only dicts with text keys, lists, texts, finite numbers, booleans and None."""
     exercises = in_use(records.exercises, records.rejected)
     skills = _skill_numbers(records, exercises)
-    losses = _losses(records.observed)
+    losses = losses_by_epoch(records.observed)
     return {
         "run": _run(records),
         "sets": _sets(records.summary),
@@ -73,20 +77,12 @@ def report_data(records: RunRecords) -> dict[str, Any]:
         "edges": [[skills[a], skills[b]] for a, b in records.graph.edges] if records.graph else [],
         "wrong": _wrong(records, skills),
         "words": {"regions": REGIONS, "actions": ACTIONS, "origins": ORIGINS},
-        "examples": _examples(exercises, skills, losses),
-        "rounds": _rounds(records, exercises),
-        "curves": _curves(exercises, skills, losses),
+        "examples": example_columns(exercises, skills, losses),
+        "rounds": round_columns(records.decisions, records.rounds, exercises),
+        "curves": skill_curves(exercises, skills, losses),
         "rejects": _rejects(records.rejected),
         "settings": _settings(records.settings),
     }
-
-
-def rounded(value: float | None, digits: int = 4) -> float | int | None:
-    """That many significant digits, whole numbers without a point; None for what is no finite number."""
-    if value is None or not math.isfinite(value):
-        return None
-    short = float(f"{value:.{digits}g}")
-    return int(short) if short == int(short) else short
 
 
 def _run(records: RunRecords) -> dict[str, Any]:
@@ -193,90 +189,6 @@ def _wrong(records: RunRecords, numbers: Mapping[str, int]) -> list[dict[str, An
 
 def _cut(text: str, limit: int) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
-
-
-def _losses(observed: Iterable[Observed]) -> dict[str, dict[int, float]]:
-    losses: dict[str, dict[int, float]] = defaultdict(dict)
-    for o in observed:
-        losses[o.example][o.epoch] = o.loss
-    return losses
-
-
-def _examples(
-    exercises: Sequence[Exercise], skills: Mapping[str, int], losses: Mapping[str, Mapping[int, float]]
-) -> dict[str, Any]:
-    """Columns, one entry per exercise in use. `losses`: [first epoch seen, loss, loss, …], None where not seen;
-    `sources`: by row, of those that have any."""
-    number = {e.id: i for i, e in enumerate(exercises)}
-    return {
-        "id": [e.id for e in exercises],
-        "problem": [e.problem for e in exercises],
-        "solution": [e.solution for e in exercises],
-        "answer": [e.answer for e in exercises],
-        "skills": [[skills[s] for s in e.skills] for e in exercises],
-        "origin": [ORIGINS.index(e.origin) for e in exercises],
-        "round": [e.round for e in exercises],
-        "right": [e.steps_right if e.steps_right is None else int(e.steps_right) for e in exercises],
-        "parents": [[number[p] for p in e.parents if p in number] for e in exercises],
-        "losses": [_row(losses.get(e.id, {})) for e in exercises],
-        "sources": {str(number[e.id]): list(e.sources) for e in exercises if e.sources},
-    }
-
-
-def _row(losses: Mapping[int, float]) -> list[float | int | None]:
-    if not losses:
-        return []
-    first, last = min(losses), max(losses)
-    return [first, *(rounded(losses.get(epoch)) for epoch in range(first, last + 1))]
-
-
-def _rounds(records: RunRecords, exercises: Sequence[Exercise]) -> list[dict[str, Any]]:
-    """What each round decided: counts, and columns of decisions; `example` numbers the rows of `examples`."""
-    number = {e.id: i for i, e in enumerate(exercises)}
-    written = Counter(e.round for e in exercises)
-    found = []
-    for round in sorted(records.decisions):
-        decisions = records.decisions[round]
-        shown = sorted((d for d in decisions if d.example in number), key=lambda d: number[d.example])
-        regions, actions = Counter(d.region for d in decisions), Counter(d.action for d in decisions)
-        losses = [d.loss for d in decisions if math.isfinite(d.loss)]
-        facts = records.rounds.get(round, {})
-        found.append({
-            "round": round, "examples": len(decisions), "new": written[round],
-            "removed": actions["remove"], "down": actions["down-weight"],
-            "loss": rounded(math.fsum(losses) / len(losses)) if losses else None,
-            "baseline": rounded(facts.get("baseline")), "warnings": [str(w) for w in facts.get("warnings") or ()],
-            "regions": [regions[region] for region in REGIONS],
-            "example": [number[d.example] for d in shown],
-            "region": [REGIONS.index(d.region) for d in shown],
-            "action": [ACTIONS.index(d.action) for d in shown],
-            "weight": [rounded(d.weight) for d in shown],
-            "mean": [rounded(d.loss) for d in shown],
-            "deviation": [rounded(d.deviation) for d in shown],
-        })  # fmt: skip
-    return found
-
-
-def _curves(
-    exercises: Sequence[Exercise], skills: Mapping[str, int], losses: Mapping[str, Mapping[int, float]]
-) -> dict[str, Any]:
-    """Mean loss per skill and epoch, over the exercises that teach the skill and were seen in the epoch."""
-    sums: dict[str, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for e in exercises:
-        for epoch, loss in losses.get(e.id, {}).items():
-            if math.isfinite(loss):
-                sums[e.skill][epoch].append(loss)
-    epochs = 1 + max((max(by_epoch) for by_epoch in sums.values() if by_epoch), default=-1)
-    rows = [
-        [skills[id], *(rounded(_mean(sums[id].get(epoch, []))) for epoch in range(epochs))]
-        for id in skills
-        if id in sums
-    ]
-    return {"epochs": epochs, "rows": rows}
-
-
-def _mean(values: Sequence[float]) -> float:
-    return math.fsum(values) / len(values) if values else math.nan
 
 
 def _rejects(rejected: Iterable[Rejected]) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dsa_lite.core.graph import SkillGraph
 from dsa_lite.core.in_use import in_use
 from dsa_lite.core.overlap import OverlapIndex
-from dsa_lite.core.prompts import read_exercise
+from dsa_lite.core.replies import read_exercise
 from dsa_lite.core.steps import arithmetic_steps
 from dsa_lite.io.answers.checker import AnswerChecker
 from dsa_lite.records import Difficulty, Exercise, Origin

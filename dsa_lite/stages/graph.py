@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dsa_lite.core.graph import GraphBuilder, SkillGraph, from_node_link, to_node_link
-from dsa_lite.core.prompts import plausible_name, read_prerequisites
+from dsa_lite.core.replies import plausible_name, read_prerequisites
 from dsa_lite.records import Decomposition, Skill
 from dsa_lite.stages.context import Context
 from dsa_lite.stages.writing import Refusal, Slot, Writing, fill

@@ -9,7 +9,7 @@ from functools import partial
 
 from dsa_lite.core.estimates import Kind
 from dsa_lite.core.graph import SkillGraph
-from dsa_lite.core.prompts import read_prerequisites, read_solution
+from dsa_lite.core.replies import read_prerequisites, read_solution
 from dsa_lite.errors import TeacherError
 from dsa_lite.records import Exercise, Passage, Textbook
 from dsa_lite.stages import exercises as exercise_stage

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from dsa_lite.config import TeacherSettings
 from dsa_lite.core.graph import GraphBuilder
-from dsa_lite.core.prompts import SyllabusReply, plausible_name, read_syllabus, syllabus_request
+from dsa_lite.core.prompts import syllabus_request
+from dsa_lite.core.replies import SyllabusReply, plausible_name, read_syllabus
 from dsa_lite.errors import TeacherError
 from dsa_lite.records import Checker, Topic
 from dsa_lite.teacher import Reply, Teacher

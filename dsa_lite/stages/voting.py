@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dsa_lite.core.prompts import read_solution
+from dsa_lite.core.replies import read_solution
 from dsa_lite.io.answers.checker import AnswerChecker
 from dsa_lite.records import Exercise, Vote
 from dsa_lite.stages import graph as graph_stage

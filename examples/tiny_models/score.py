@@ -20,7 +20,8 @@ from typing import Any
 from dsa_lite.config import TeacherSettings
 from dsa_lite.core.encoding import encode_prompt
 from dsa_lite.core.grading import extract_answer
-from dsa_lite.core.prompts import Prompts, read_exercise, read_prerequisites
+from dsa_lite.core.prompts import Prompts
+from dsa_lite.core.replies import read_exercise, read_prerequisites
 from dsa_lite.io.skills import load_skill
 from dsa_lite.records import Exercise, HeldOutItem, Skill
 from dsa_lite.student import Student, StudentOptions

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from dsa_lite.core.graph import from_node_link
-from dsa_lite.core.report_data import REGIONS, SAMPLES, RunRecords, report_data, rounded
+from dsa_lite.core.report_data import SAMPLES, RunRecords, report_data
+from dsa_lite.core.report_examples import rounded
 from dsa_lite.core.statistics import wilson
-from dsa_lite.records import Decision, Exercise, Graded, HeldOutItem, Observed, Rejected, Textbook
+from dsa_lite.records import REGIONS, Decision, Exercise, Graded, HeldOutItem, Observed, Rejected, Textbook
 
 GRAPH = from_node_link({
     "nodes": [{"id": "sums", "name": "Sums"}, {"id": "squares", "name": "Squares", "position": 1}],

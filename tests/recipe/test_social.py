@@ -20,7 +20,8 @@ sys.path.insert(0, str(ROOT))  # `examples` is not an installed package
 
 from dsa_lite.config import ExerciseSettings, TeacherSettings  # noqa: E402
 from dsa_lite.core.overlap import OverlapIndex  # noqa: E402
-from dsa_lite.core.prompts import Prompts, read_exercise, read_prerequisites, read_solution  # noqa: E402
+from dsa_lite.core.prompts import Prompts  # noqa: E402
+from dsa_lite.core.replies import read_exercise, read_prerequisites, read_solution  # noqa: E402
 from dsa_lite.io.skills import load_skill  # noqa: E402
 from dsa_lite.records import Exercise, Skill  # noqa: E402
 from examples.tiny_models import corpus, heldout, social_forms, social_heldout, social_reading, social_teaching  # noqa: E402

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from dsa_lite.config import TeacherSettings
-from dsa_lite.core.prompts import SYLLABUS_SCHEMA
+from dsa_lite.core.replies import SYLLABUS_SCHEMA
 from dsa_lite.errors import TeacherError
 from dsa_lite.records import Topic
 from dsa_lite.stages.new_skill import propose
