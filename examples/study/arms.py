@@ -48,9 +48,13 @@ def _in_order(order: str) -> dict[str, Any]:
 
 
 def _planted(share: float) -> Arm:
-    """Whole epochs, so that all examples are seen as often; no rehearsal, which depends on the exercises' number."""
-    settings = {**_STATIC, "tune.epochs": 3, "rehearsal.share": 0, "rehearsal.own_words": 0}
-    return Arm(f"static, {share:.0%} of right exercises made wrong, 3 epochs", settings, 0.0, share)
+    """Whole epochs, so that all examples are seen as often; no rehearsal, which depends on the exercises' number; no
+    average of the adapter, as constructed errors are measured on the student that saw the others."""
+    settings = {
+        **_STATIC, "tune.epochs": 3, "tune.average_from": 1.0, "rehearsal.share": 0, "rehearsal.own_words": 0
+    }  # fmt: skip
+    wrong = f"{share:.0%} of right exercises made wrong" if share else "the teacher's own errors"
+    return Arm(f"static, {wrong}, 3 epochs", settings, 0.0, share)
 
 
 ARMS: Mapping[str, Arm] = {
@@ -69,6 +73,7 @@ ARMS: Mapping[str, Arm] = {
     "static-50": Arm("static, half the budget", _STATIC, 0.5),
     "static-75": Arm("static, three quarters of the budget", _STATIC, 0.75),
     "dsa-50": Arm("dsa, half the budget in two rounds", {"tune.rounds": 2}, 0.5),
+    "own-errors": _planted(0.0),
     "planted-05": _planted(0.05),
     "planted-15": _planted(0.15),
     "planted-30": _planted(0.30),
@@ -77,7 +82,7 @@ ARMS: Mapping[str, Arm] = {
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "main": tuple(ARMS)[:10],
     "curve": ("static-25", "static-50", "static-75", "dsa-50"),
-    "errors": ("planted-05", "planted-15", "planted-30"),
+    "errors": ("own-errors", "planted-05", "planted-15", "planted-30"),
     "all": tuple(ARMS),
 }
 

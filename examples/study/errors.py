@@ -1,7 +1,7 @@
 """How well wrong exercises are found: `python -m examples.study.errors --out runs/study` after the study's runs.
 
-Truth is the recipe's solver. Looked at are the arms in which nothing is acted on: `static` (the teacher's own errors)
-and `planted-*`. Each trained student is opened again for the losses of constructed errors, in several numbers; all
+Truth is the recipe's solver. Looked at are arms in which nothing is acted on: `own-errors` (the teacher's) and
+`planted-*`. Each trained student is opened again for the losses of constructed errors, in several numbers; all
 else is read from the run folders. Writes errors.json.
 """
 
@@ -36,7 +36,6 @@ Floats = NDArray[np.float64]
 FILE, PROBES, ROUND = "errors.json", "study-probes.json", 1
 COUNTS = (12, 24, 48, 96, 192)
 RULES = ("skill", "loss", "cartography", "random")
-MEASURED = (arms.SOURCE, *arms.GROUPS["errors"])
 
 
 def probe_losses(out: Path, study: Study, seed: int, arm: str) -> dict[int, tuple[list[str], Floats]]:
@@ -180,7 +179,7 @@ def main(words: Sequence[str] | None = None) -> None:
         raise SystemExit("what is wrong is known for calculus only: by the recipe's solver")
     found = []
     for seed in seeds(out):
-        for arm in MEASURED:
+        for arm in arms.GROUPS["errors"]:
             if summary(out, seed, arm) is not None:
                 found.append(detect(out, study, seed, arm))
                 print(f"seed {seed} {arm}: {found[-1]['wrong']} of {found[-1]['n']} wrong; {found[-1]['presets']}")

@@ -30,14 +30,15 @@ def train(out: Path, study: Study, seed: int, arm: str, emit: Emit) -> dict[str,
     """
     job = study.job(out, seed, arm)
     if arm != arms.SOURCE:
-        _take_over(job, RunDir.read(folder(out, seed, arms.SOURCE)), arms.ARMS[arm].planted)
+        _take_over(job, RunDir.read(folder(out, seed, arms.SOURCE)), arm)
     return pipeline.run(job, emit)
 
 
-def _take_over(job: Job, source: RunDir, planted: float) -> None:
+def _take_over(job: Job, source: RunDir, arm: str) -> None:
+    planted = arms.ARMS[arm].planted
     with RunDir.open(job.out, pipeline.identity(job), job.config.model_dump()) as run:
-        # the rehearsed chats depend on the number of exercises, which planting changes
-        run.take_over(source, SHARED[:3] if planted else SHARED)
+        # the rehearsed chats depend on the number of exercises, which planting changes; these arms have none
+        run.take_over(source, SHARED[:3] if arm in arms.GROUPS["errors"] else SHARED)
         if planted:
             wrong = plant(first_exercises(source), planted, np.random.default_rng([job.config.seed, 1]))
             _replace_exercises(run, wrong)

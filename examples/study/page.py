@@ -130,7 +130,7 @@ def _regions(results: Results) -> Iterator[str]:
 def _errors(runs: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     yield "## Wrong exercises found\n"
     yield (
-        "Truth by the recipe's solver; in `static` the teacher's own errors, in `planted-*` right exercises made wrong "
+        "Truth by the recipe's solver; in `own-errors` the teacher's, in `planted-*` right exercises made wrong "
         "(half with another exercise's solution, half with one number changed in the answer and where the solution "
         "says it last). Trained without acting on anything. `skill` is our rule; the preset global ranks like `loss`, "
         "the highest mean loss. AP: average precision; P, R: precision and recall in per cent, at as many removed as "

@@ -117,7 +117,7 @@ def out(tmp_path_factory: pytest.TempPathFactory, tiny_model_folder: Path) -> It
     study.begin(folder, made, "the command")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(context_module, "open_teacher", lambda kind, source, options: ScriptedTeacher(answer))
-        for arm in ("static", "graph-order", "dsa", "static-50", "planted-15"):
+        for arm in ("static", "graph-order", "dsa", "static-50", "own-errors", "planted-15"):
             train(folder, made, 0, arm, lambda event: None)
         yield folder
 
@@ -168,7 +168,7 @@ def test_planted_errors_are_as_many_as_was_asked(out: Path) -> None:
 def test_errors_are_measured_and_the_page_says_what_is_there(out: Path, tmp_path: Path) -> None:
     errors.main(["--out", str(out)])
     found = json.loads((out / errors.FILE).read_text())["runs"]
-    assert [r["arm"] for r in found] == ["static", "planted-15"]
+    assert [r["arm"] for r in found] == ["own-errors", "planted-15"]
     for one in found:
         assert one["wrong"] == sum(not planting.right(e) for e in exercises(out, one["arm"]))
         at = one["rules"]["skill"]["at"]["of our rule"]
