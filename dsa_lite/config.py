@@ -150,6 +150,9 @@ class RehearsalSettings(Section):
         description="skills of which the base solves at least this share: what the teacher wrote for one of them alone "
         "is left out, and nothing new is made from it; above 1: none",
     )  # fmt: skip
+    null_space: bool = Field(
+        default=False, description="the adapter begins in what the examples use least of the base (LoRA-Null)"
+    )
     max_prompt_tokens: int = Field(default=160, gt=0, description="longer prompts are rejected, tokens")
     max_tokens: int = Field(default=400, gt=0, description="longer answers are rejected, tokens")
 

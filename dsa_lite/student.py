@@ -181,6 +181,11 @@ class Student(Protocol):
         """
         ...
 
+    def avoid(self, batches: Sequence[Batch]) -> None:
+        """Begin anew with an adapter that reads in every layer the directions which these examples use least, and
+        changes nothing yet (LoRA-Null, arXiv 2503.02659)."""
+        ...
+
     def reset_optimizer(self) -> None:
         """Forget the optimiser's moments (a new phase of training begins)."""
         ...

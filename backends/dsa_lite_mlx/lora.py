@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ class LoraModel:
         self.dropout = options.lora_dropout
         self.dropout_keys: list[mx.array] | None = None  # one per layer; None: no dropout
         self.enabled = True
+        self.see: Callable[[int, mx.array], None] | None = None
         self.values: Sequence[mx.array] = ()
         self._source, self._options = source, options
         self._scale = options.lora_alpha / options.lora_rank
@@ -58,6 +59,16 @@ class LoraModel:
             yield
         finally:
             self.enabled = True
+
+    @contextmanager
+    def watched(self, see: Callable[[int, mx.array], None]) -> Iterator[None]:
+        """The base alone; `see` is given the place of every layer with its inputs (b, t, in)."""
+        self.see = see
+        try:
+            with self.disabled():
+                yield
+        finally:
+            self.see = None
 
     @contextmanager
     def merged(self) -> Iterator[None]:
@@ -140,6 +151,8 @@ class LoraLinear(nn.Module):
         if self.effective is not None:
             y: mx.array = x @ self.effective.T
             return y + self.linear.bias if "bias" in self.linear else y
+        if owner.see is not None:
+            owner.see(self.place, x)
         y = self.linear(x)
         if not owner.enabled:
             return y

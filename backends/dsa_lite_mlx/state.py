@@ -73,6 +73,13 @@ class AdapterState:
             self.values = self._mean
         self._mean, self._counted = None, 0
 
+    def begin(self, values: Sequence[mx.array]) -> None:
+        """These values, and a fresh optimiser."""
+        flat = _flat(values)
+        mx.eval(flat)
+        self.values = flat
+        self.reset_optimizer()
+
     def reset_optimizer(self) -> None:
         """Forget the moments."""
         self._m, self._v = mx.zeros_like(self.values), mx.zeros_like(self.values)

@@ -18,6 +18,7 @@ from dsa_lite_mlx.loading import choose_device, load_base
 from dsa_lite_mlx.lora import LoraModel
 from dsa_lite_mlx.loss import Gradients, run_batch, texts
 from dsa_lite_mlx.memory import ran_out, release
+from dsa_lite_mlx.null_space import starts
 from dsa_lite_mlx.state import AdapterState, gradient_norm
 
 _CPU_TOKENS = 1024  # more rows at a time do not make a CPU faster, but leave its caches
@@ -160,6 +161,15 @@ class MlxStudent:
         """A copy of the adapter with a fresh optimiser on the same base. Neither changes the other."""
         with mx.stream(self._shared.lora.base.device):
             return MlxStudent(self._shared, self._state.copy())
+
+    def avoid(self, batches: Sequence[Batch]) -> None:
+        """Begin anew where these examples use the base least: A of every layer from `dsa_lite.null_space`, B zero."""
+        for batch in batches:
+            self._check(batch)
+        sizes = [text.end - text.start for batch in batches for text in texts(batch)]
+        with self._bound() as lora:
+            found = self._shared.fit.run(lambda tokens: starts(lora, batches, tokens), max(sizes), sum(sizes))
+            self._state.begin(found)
 
     def reset_optimizer(self) -> None:
         """Forget the optimiser's moments."""

@@ -37,6 +37,7 @@ class LoraModel:
         self.dropout = options.lora_dropout
         self.dropout_generator: torch.Generator | None = None  # None: no dropout
         self.enabled = True  # False: the base alone
+        self._see: Callable[[object, Tensor], None] | None = None
         self._peft = _inject(base, source, options)
         self.checkpoints = _checkpoints(self, options)
         modules = _lora_modules(base)
@@ -44,22 +45,31 @@ class LoraModel:
         packed = [_pack(module.get_base_layer(), base, options) for module in modules]
         base.shards = share_out(base, options)
         base.model.to(base.device)
-        self._layers = [_Layer(self, module, weight) for module, weight in zip(modules, packed, strict=True)]
-        self.parameters: list[nn.Parameter] = [p for layer in self._layers for p in (layer.a, layer.b)]
+        self.layers = [Layer(self, module, weight) for module, weight in zip(modules, packed, strict=True)]
+        self.parameters: list[nn.Parameter] = [p for layer in self.layers for p in (layer.a, layer.b)]
 
     @contextmanager
     def merged(self, *, adapter: bool) -> Iterator[None]:
         """For many small forward passes: the adapter folded into copies of the weights, or the base alone."""
-        size = sum(layer.size * self.base.dtype.itemsize for layer in self._layers)
+        size = sum(layer.size * self.base.dtype.itemsize for layer in self.layers)
         self.enabled = adapter
-        for layer in self._layers if size <= _MERGED_BYTES and self.base.shards is None else []:
+        for layer in self.layers if size <= _MERGED_BYTES and self.base.shards is None else []:
             layer.merge(self.base.dtype)
         try:
             yield
         finally:
             self.enabled = True
-            for layer in self._layers:
+            for layer in self.layers:
                 layer.effective = None
+
+    @contextmanager
+    def watched(self, see: Callable[[object, Tensor], None]) -> Iterator[None]:
+        """The base alone; `see` is given every layer with its inputs (b, t, in)."""
+        self._see, self.enabled = see, False
+        try:
+            yield
+        finally:
+            self._see, self.enabled = None, True
 
     def save(self, folder: Path) -> None:
         """Write adapter_config.json and adapter_model.safetensors, as PEFT reads them."""
@@ -76,7 +86,7 @@ class LoraModel:
         (folder / "adapter_config.json").write_text(text + "\n", encoding="utf-8")
 
 
-class _Layer:
+class Layer:
     """Arithmetic of one linear layer with an adapter; replaces the PEFT module's forward."""
 
     def __init__(self, owner: LoraModel, module: Any, packed: Packed | None) -> None:
@@ -97,6 +107,8 @@ class _Layer:
         owner, wide = self._owner, x.dtype
         if self.effective is not None:
             return F.linear(x, self.effective, self.bias)
+        if owner._see is not None:
+            owner._see(self, x)
         x = x.to(self.dtype)
         if not owner.enabled:
             return self._with_bias(F.linear(x, self.weight()).to(wide))

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+import numpy as np
 import torch
 
-from dsa_lite.errors import ModelError, TrainingError
+from dsa_lite.errors import ModelError, TrainingError, UsageError
 from dsa_lite.model_folder import FolderTokenizer, find_folder, fingerprint, stop_ids
 from dsa_lite.passes import Fit, refuse_non_finite, some
 from dsa_lite.student import Batch, Observation, Sampling, StudentOptions, Tokenizer
@@ -19,6 +20,7 @@ from dsa_lite_torch.loading import choose_device, choose_products, load_base
 from dsa_lite_torch.lora import LoraModel
 from dsa_lite_torch.loss import lengths, run_batch
 from dsa_lite_torch.memory import ran_out, release
+from dsa_lite_torch.null_space import starts
 from dsa_lite_torch.quantized import require
 from dsa_lite_torch.sharding import refuse
 from dsa_lite_torch.state import AdapterState
@@ -161,6 +163,24 @@ class TorchStudent:
     def fork(self) -> TorchStudent:
         """A copy of the adapter with a fresh optimiser on the same base. Neither changes the other."""
         return TorchStudent(self._shared, self._state.copy())
+
+    def avoid(self, batches: Sequence[Batch]) -> None:
+        """Begin anew where these examples use the base least: A of every layer from `dsa_lite.null_space`, B zero.
+
+        Raises UsageError where processes share the base out among them.
+        """
+        for batch in batches:
+            self._check(batch)
+        fit, sizes = self._shared.fit, np.concatenate([lengths(batch) for batch in batches])
+        with self._bound() as lora:
+            if lora.base.shards is not None:
+                raise UsageError("rehearsal.null_space does not go together with student.shard", hint="choose one")
+            found = fit.run(lambda tokens: starts(lora, batches, tokens), int(sizes.max()), int(sizes.sum()))
+            with torch.no_grad():
+                for layer, start in zip(lora.layers, found, strict=True):
+                    layer.a.copy_(torch.from_numpy(start))
+                    layer.b.zero_()
+        self._state.reset_optimizer()
 
     def reset_optimizer(self) -> None:
         """Forget the optimiser's moments."""

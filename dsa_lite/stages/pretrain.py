@@ -5,31 +5,33 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from dsa_lite.core.batching import pack, pack_batch
+from dsa_lite.core.batching import pack, pack_batch, pad
 from dsa_lite.core.curriculum import rank_skills
-from dsa_lite.core.encoding import Encoded, encode_text
+from dsa_lite.core.encoding import Encoded, encode_exercise, encode_text
 from dsa_lite.core.schedule import learning_rate
 from dsa_lite.errors import TrainingError
 from dsa_lite.io.run_folder.rundir import digest
-from dsa_lite.records import Textbook
+from dsa_lite.records import Rehearsed, Textbook
 from dsa_lite.stages import graph as graph_stage
-from dsa_lite.stages import textbooks
+from dsa_lite.stages import rehearsal, textbooks
 from dsa_lite.stages.context import Context
-from dsa_lite.stages.learning import Epoch, Trainer, largest, refuse_empty, refuse_long
+from dsa_lite.stages.learning import Epoch, Trainer, largest, longest, refuse_empty, refuse_long
 
 STAGE = "pretrain"
+AVOIDED = 512  # chats, at most, that say which directions are used
 
 
 def inputs(context: Context) -> dict[str, object]:
     student = context.config.student.model_dump(exclude={"checkpoint_seconds", "gradient_checkpointing", "shard"})
     if student["quantize"] == "none":  # as before there was a choice: such runs go on
         del student["quantize"]
-    return {
+    found: dict[str, object] = {
         "pretrain": context.config.pretrain.model_dump(),
         "model": context.student.fingerprint,
         "student": student,
         "textbooks": digest(textbooks.load(context)),
     }
+    return found | ({"avoided": digest(_avoided(context))} if context.config.rehearsal.null_space else {})
 
 
 def run(context: Context) -> str:
@@ -38,6 +40,8 @@ def run(context: Context) -> str:
     passages = textbooks.load(context)
     trainer = Trainer(context, STAGE, settings.epochs)
     resumed = trainer.resume()
+    if not resumed and context.config.rehearsal.null_space:
+        _avoid(context)
     while trainer.position.epoch < settings.epochs and passages:
         rows = _rows(context, passages)
         batches = [partial(pack_batch, batch) for batch in rows]
@@ -56,6 +60,22 @@ def run(context: Context) -> str:
     if not resumed and trainer.position.epoch == 0:
         trainer.save()
     return f"{len(passages)} passages, {trainer.position.tokens:,} tokens trained"
+
+
+def _avoided(context: Context) -> list[Rehearsed]:
+    return rehearsal.load(context)[:AVOIDED]
+
+
+def _avoid(context: Context) -> None:
+    """Have the adapter begin where the rehearsed chats use the base least."""
+    tokenizer, size = context.student.tokenizer, context.config.tune.batch_size
+    encoded = [encode_exercise(tokenizer, c.id, c.prompt, c.reply) for c in _avoided(context)]
+    fitting = [item for item in encoded if len(item.ids) <= longest(context)]
+    if not fitting:
+        context.note(STAGE, "there are no rehearsed chats: the adapter begins anywhere", warning=True)
+        return
+    parts = [fitting[i : i + size] for i in range(0, len(fitting), size)]
+    context.student.avoid([pad(part, [1.0] * len(part)) for part in parts])
 
 
 def _rows(context: Context, passages: Sequence[Textbook]) -> list[list[list[Encoded]]]:

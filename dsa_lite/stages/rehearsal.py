@@ -29,7 +29,7 @@ TRIES = 4  # prompts drawn per wanted one, at most
 def inputs(context: Context) -> dict[str, object]:
     drawing = {"device", "precision", "threads", "micro_batch_tokens"}
     return {
-        "rehearsal": context.config.rehearsal.model_dump(exclude={"share", "weight"}),
+        "rehearsal": context.config.rehearsal.model_dump(exclude={"share", "weight", "null_space"}),
         "near_duplicate": context.config.exercises.near_duplicate,
         "wanted": wanted(context),
         "model": context.student.fingerprint,

@@ -42,6 +42,25 @@ def check_fork(open_student: OpenStudent) -> None:
         assert student.score(first) == undisturbed.score(first), "training a fork changes the student's optimiser"
 
 
+def check_avoid(open_student: OpenStudent) -> None:
+    """Nothing changes at first, whatever was learned before; from there it learns another way, the same every time."""
+    with closing(open_student(OPTIONS)) as student, closing(open_student(OPTIONS)) as other:
+        first, second = batches_of(student)
+        untouched, rows = student.score(first), batches_of(student)
+        student.step(first, RATE)
+        for each in (student, other):
+            each.avoid(rows)
+            assert each.score(first) == untouched, "an adapter that has just begun changes something"
+        for each in (student, other):
+            each.step(second, RATE)
+            each.step(second, RATE)
+        assert student.score(first) == other.score(first), "what was there before avoid matters after it"
+        with closing(open_student(OPTIONS)) as plain:
+            plain.step(second, RATE)
+            plain.step(second, RATE)
+            assert plain.score(first) != student.score(first), "avoid changes nothing"
+
+
 def check_reset_optimizer(open_student: OpenStudent) -> None:
     """After a reset a student goes on like a fork, whose optimiser is fresh."""
     with closing(open_student(OPTIONS)) as student:

@@ -23,7 +23,7 @@ from dsa_lite.testing.example_batches import (
     examples_of,
     make_batch,
 )
-from dsa_lite.testing.state_checks import check_average, check_fork, check_reset_optimizer, check_resume
+from dsa_lite.testing.state_checks import check_average, check_avoid, check_fork, check_reset_optimizer, check_resume
 
 Training = Callable[[dict[str, Example]], list[Batch]]  # from the six examples to the batches of one round
 
@@ -273,6 +273,7 @@ STUDENT_CHECKS: tuple[Callable[[OpenStudent], None], ...] = (
     check_fork,
     check_reset_optimizer,
     check_average,
+    check_avoid,
     check_generation,
     check_sampling,
     check_not_finite,

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -55,6 +56,41 @@ def test_nll_is_that_of_transformers(student: Student, tiny_model_folder: Path) 
     assert student.score(_batch(student, "the sum of the digits is 12"))[0].nll == pytest.approx(
         _reference_nll(tiny_model_folder, ids), rel=1e-5
     )
+
+
+def test_avoid_looks_at_the_inputs_of_every_layer_without_padding(student: Any, tiny_model_folder: Path) -> None:
+    """The reference: transformers alone, text by text."""
+    from transformers import AutoModelForCausalLM
+
+    generator = np.random.default_rng(0)
+    examples = {f"e{n}": (generator.integers(5, 290, n).tolist(), range(1, n)) for n in (90, 60, 75)}
+    model = AutoModelForCausalLM.from_pretrained(tiny_model_folder)
+    seen: dict[str, Any] = {}
+
+    def look(name: str) -> Callable[[Any, Any], None]:
+        def hook(module: Any, inputs: Any) -> None:
+            x = inputs[0][0].double()
+            seen[name] = seen.get(name, 0) + x.T @ x
+
+        return hook
+
+    for name, module in model.model.named_modules():
+        if isinstance(module, torch.nn.Linear):
+            module.register_forward_pre_hook(look(name))
+    with torch.no_grad():
+        for ids, _ in examples.values():
+            model(input_ids=torch.tensor([ids[:-1]]))
+    names = list(examples)
+    student.avoid([make_batch({name: examples[name] for name in part}) for part in (names[:2], names[2:])])
+    layers = student._shared.lora.layers
+    assert len(layers) == len(seen)
+    for layer, moments in zip(layers, seen.values(), strict=True):
+        a, share = layer.a.detach().double(), torch.trace(moments) / (3 * len(moments))
+        torch.testing.assert_close((a**2).sum(1), share / torch.linalg.eigvalsh(moments)[: len(a)], rtol=1e-3, atol=0)
+        torch.testing.assert_close(
+            a @ moments @ a.T, share * torch.eye(len(a)).double(), rtol=1e-3, atol=float(share) / 100
+        )
+        assert not layer.b.any()
 
 
 @peft_warns

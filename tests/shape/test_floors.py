@@ -18,7 +18,7 @@ BACKENDS = ROOT / "backends"
 FLOORS = {
     "records": 0, "errors": 0,
     "teacher": 1, "student": 1, "config": 1, "events": 1, "chat": 1, "model_folder": 1,
-    "passes": 1,
+    "passes": 1, "null_space": 1,
     "formats": 1,
     "core": 2,
     "io": 3,

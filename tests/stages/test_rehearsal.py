@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from dsa_lite.core.encoding import encode_prompt
+from dsa_lite.events import Note
 from dsa_lite.records import HeldOutItem, Rehearsed
-from dsa_lite.stages import exercises, graph, rehearsal, tune
+from dsa_lite.stages import exercises, graph, pretrain, rehearsal, textbooks, tune
 from dsa_lite.stages.context import Context
 from dsa_lite.student import Sampling
 from dsa_lite.testing import ScriptedTeacher
@@ -111,3 +112,23 @@ def test_they_are_trained_but_not_watched(desk: Any) -> None:
             chats = rehearsal.load(context)
     own = [tune.encode_exercise(context.student.tokenizer, c.id, c.prompt, c.reply) for c in chats]
     assert tokens[1.0] - tokens[0.0] == sum(int(e.mask.sum()) for e in own)
+
+
+@pytest.mark.parametrize("share", [1.0, 0.0])
+def test_the_adapter_begins_where_the_chats_use_the_base_least(desk: Any, share: float) -> None:
+    """Without chats it begins anywhere, and says so; a stage that is done does not begin again."""
+    begun = {}
+    for asked in (False, True):
+        own = {"rehearsal": {**SETTINGS["rehearsal"], "share": share, "null_space": asked}, "pretrain": {"epochs": 0}}
+        with written(desk, f"run{asked}", **own) as context:
+            textbooks.run(context)
+            rehearsal.run(context)
+            for _ in range(2):
+                pretrain.run(context)
+            found = context.folder.load_checkpoint("pretrain")
+            assert found is not None
+            begun[asked] = (found[0] / "student_state.safetensors").read_bytes()
+            assert ("avoided" in pretrain.inputs(context)) == asked
+            said = [e.text for e in desk.events if isinstance(e, Note)]
+            assert any("begins anywhere" in text for text in said) == (asked and not share)
+    assert (begun[True] == begun[False]) == (share == 0.0)
