@@ -49,7 +49,7 @@ def test_it_learns_and_its_adapter_goes_into_the_whole_base(
         batch = batch_of(student, "the sum of the digits is 12<|end|>")
         exact, near = whole.score(batch)[0].nll, student.score(batch)[0].nll
         assert 0 < abs(near / exact - 1) < ERROR[quantize]
-        layers = student._shared.lora._layers  # type: ignore[attr-defined]
+        layers = student._shared.lora.layers  # type: ignore[attr-defined]
         assert all(layer.dtype == torch.float32 for layer in layers)
         assert not any(p.numel() == layers[0].size for _, p in _base_weights(student))
         for _ in range(30):
