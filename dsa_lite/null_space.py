@@ -20,7 +20,8 @@ def least_used(moments: NDArray[np.float64], rank: int) -> NDArray[np.float32]:
     """A (rank, in) of a layer whose inputs x have these second moments (in, in), the sum of x x^T.
 
     Rows are the directions that the inputs use least, each so long that the inputs give as much in it as they give in a
-    row of PEFT's random start on average. From the second on directions repeat where `rank` is larger than `in`.
+    row of PEFT's random start on average. They repeat where `rank` is larger than `in`. Raises
+    ValueError when nothing is used at all.
     """
     used, directions = np.linalg.eigh(moments)
     total = float(used.sum())

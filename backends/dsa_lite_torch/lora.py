@@ -37,7 +37,7 @@ class LoraModel:
         self.dropout = options.lora_dropout
         self.dropout_generator: torch.Generator | None = None  # None: no dropout
         self.enabled = True  # False: the base alone
-        self._see: Callable[[object, Tensor], None] | None = None
+        self.see: Callable[[object, Tensor], None] | None = None
         self._peft = _inject(base, source, options)
         self.checkpoints = _checkpoints(self, options)
         modules = _lora_modules(base)
@@ -65,11 +65,11 @@ class LoraModel:
     @contextmanager
     def watched(self, see: Callable[[object, Tensor], None]) -> Iterator[None]:
         """The base alone; `see` is given every layer with its inputs (b, t, in)."""
-        self._see, self.enabled = see, False
+        self.see, self.enabled = see, False
         try:
             yield
         finally:
-            self._see, self.enabled = None, True
+            self.see, self.enabled = None, True
 
     def save(self, folder: Path) -> None:
         """Write adapter_config.json and adapter_model.safetensors, as PEFT reads them."""
@@ -107,8 +107,8 @@ class Layer:
         owner, wide = self._owner, x.dtype
         if self.effective is not None:
             return F.linear(x, self.effective, self.bias)
-        if owner._see is not None:
-            owner._see(self, x)
+        if owner.see is not None:
+            owner.see(self, x)
         x = x.to(self.dtype)
         if not owner.enabled:
             return self._with_bias(F.linear(x, self.weight()).to(wide))

@@ -21,8 +21,9 @@ def starts(lora: LoraModel, batches: Sequence[Batch], budget: int) -> list[NDArr
     for group in groups([layer.a.shape[1] for layer in layers]):
         sums = {id(layers[i]): torch.zeros(2 * (layers[i].a.shape[1],), device=lora.base.device) for i in group}
         for batch in batches:
-            for micro in micro_batches(batch, np.arange(len(batch.ids)), budget):
-                _add(lora, micro, lengths(batch), sums)
+            sizes = lengths(batch)
+            for micro in micro_batches(batch, np.arange(len(sizes)), budget):
+                _add(lora, micro, sizes, sums)
         for i in group:
             found.append(least_used(sums[id(layers[i])].double().cpu().numpy(), layers[i].a.shape[0]))
     return found
