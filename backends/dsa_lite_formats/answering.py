@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dsa_lite.errors import MissingExtra, ModelError
 from dsa_lite.model_folder import FolderTokenizer
@@ -60,21 +61,44 @@ def answer(path: Path, prompts: Sequence[str], max_tokens: int, lora: Path | Non
 
     threads = max(1, (os.cpu_count() or 2) // 2)  # more would spin and wait where others compute
     try:
-        model = Llama(
-            os.fspath(path),
-            lora_path=os.fspath(lora) if lora else None,
-            n_ctx=max(len(prompt.encode()) for prompt in prompts) + max_tokens + 1,  # a token is a byte or more
-            n_gpu_layers=0,
-            n_threads=threads,
-            n_threads_batch=threads,
-            verbose=False,
-        )
+        with without_amx():
+            model = Llama(
+                os.fspath(path),
+                lora_path=os.fspath(lora) if lora else None,
+                n_ctx=max(len(prompt.encode()) for prompt in prompts) + max_tokens + 1,  # a token is a byte or more
+                n_gpu_layers=0,
+                n_threads=threads,
+                n_threads_batch=threads,
+                verbose=False,
+            )
     except (ValueError, RuntimeError) as error:
         raise ModelError(f"llama.cpp cannot load {lora or path}: {error}") from error
     try:
         return [_reply(model, prompt, max_tokens) for prompt in prompts]
     finally:
         model.close()
+
+
+@contextmanager
+def without_amx() -> Iterator[None]:
+    """Meanwhile `Llama` loads weights as they are where llama.cpp has AMX code, for which it has no switch itself.
+
+    Built with an older GCC, or run on some kernels, that code ends the process (ggml-org/llama.cpp#20824, #26954).
+    """
+    from llama_cpp import llama_cpp as C
+
+    default = C.llama_model_default_params
+
+    def plain() -> Any:
+        params = default()
+        params.use_extra_bufts = b"AMX_INT8 = 1" not in C.llama_print_system_info()
+        return params
+
+    C.llama_model_default_params = plain
+    try:
+        yield
+    finally:
+        C.llama_model_default_params = default
 
 
 def _reply(model: Llama, prompt: str, max_tokens: int) -> str:

@@ -21,6 +21,8 @@ class Model:
         C.llama_backend_init()
         params = C.llama_model_default_params()
         params.n_gpu_layers = gpu_layers
+        # AMX code built with an older GCC, or run on some kernels, dies of a signal (ggml-org/llama.cpp#20824, #26954).
+        params.use_extra_bufts = b"AMX_INT8 = 1" not in C.llama_print_system_info()
         self.pointer: Any = C.llama_model_load_from_file(path.encode(), params)
         if not self.pointer:
             raise RuntimeError("the model does not load")

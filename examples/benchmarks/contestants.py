@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from dsa_lite.teacher import Request, TeacherOptions
+from dsa_lite_formats.answering import without_amx
 from dsa_lite_llama_cpp.teacher import LlamaCppTeacher
 
 #: A request's number of tokens written, and the seconds from the start of all to its reply.
@@ -133,7 +134,8 @@ def _one_at_a_time(pipe: Any, model: str, threads: int, context: int, keep: bool
     import llama_cpp
 
     sizes = {"n_ctx": context, "n_threads": threads or None, "n_threads_batch": threads or None, "n_gpu_layers": -1}
-    llama = llama_cpp.Llama(model, **sizes, verbose=False)
+    with without_amx():
+        llama = llama_cpp.Llama(model, **sizes, verbose=False)
     while (requests := pipe.recv()) is not None:
         start, found = time.perf_counter(), []
         for r in requests:

@@ -18,6 +18,8 @@ for needed in ("transformers", "tokenizers", "gguf", "llama_cpp"):
 from llama_cpp import Llama  # noqa: E402
 from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: E402
 
+from dsa_lite_formats.answering import without_amx  # noqa: E402
+
 sys.path.insert(0, str(Path(__file__).parents[2]))  # `examples` is not an installed package
 
 from examples.tiny_models import gguf_export, stream, tokenizer  # noqa: E402
@@ -61,7 +63,8 @@ def random_model() -> TinyLlama:
 
 @pytest.fixture(scope="module")
 def llama(folder: Path) -> Llama:
-    return Llama(str(folder / "tiny.gguf"), n_ctx=128, n_threads=1, logits_all=True, verbose=False)
+    with without_amx():
+        return Llama(str(folder / "tiny.gguf"), n_ctx=128, n_threads=1, logits_all=True, verbose=False)
 
 
 def sample_ids(count: int, length: int) -> np.ndarray:

@@ -11,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from dsa_lite.errors import ModelError
+from dsa_lite_formats.answering import without_amx
 
 pytest.importorskip("gguf")
 llama_cpp = pytest.importorskip("llama_cpp")
@@ -24,10 +25,11 @@ Floats = NDArray[np.float32]
 def with_llama_cpp(path: Path, ids: list[int], lora: Path | None = None) -> Floats:
     """Logits (T, V), keys and values kept in float32."""
     f32 = llama_cpp.GGML_TYPE_F32
-    model = llama_cpp.Llama(
-        str(path), lora_path=str(lora) if lora else None, n_ctx=256, logits_all=True, verbose=False, n_threads=1,
-        n_threads_batch=1, type_k=f32, type_v=f32, n_gpu_layers=0,
-    )  # fmt: skip
+    with without_amx():
+        model = llama_cpp.Llama(
+            str(path), lora_path=str(lora) if lora else None, n_ctx=256, logits_all=True, verbose=False, n_threads=1,
+            n_threads_batch=1, type_k=f32, type_v=f32, n_gpu_layers=0,
+        )  # fmt: skip
     try:
         model.eval(ids)
         return np.array(model.scores[: len(ids)], np.float32)

@@ -15,6 +15,7 @@ import pytest
 from dsa_lite.errors import TeacherError
 from dsa_lite.records import Message
 from dsa_lite.teacher import Embeds, Request, Scores, TeacherOptions
+from dsa_lite_formats.answering import without_amx
 from dsa_lite_llama_cpp.teacher import LlamaCppTeacher
 
 from .conftest import write_model
@@ -46,7 +47,8 @@ def teacher(model: Path) -> Iterator[LlamaCppTeacher]:
 
 def high_level(model: Path, **settings: Any) -> Any:
     sizes = {"n_ctx": 1024, "n_batch": 1024, "n_ubatch": 1024, "n_threads": 1, "n_threads_batch": 1}
-    return llama_cpp.Llama(str(model), **sizes, verbose=False, **settings)
+    with without_amx():
+        return llama_cpp.Llama(str(model), **sizes, verbose=False, **settings)
 
 
 def nll_of(llama: Any, prompt: str, reply: str) -> tuple[float, int]:

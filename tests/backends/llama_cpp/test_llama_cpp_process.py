@@ -262,3 +262,30 @@ def test_leading_thoughts_are_dropped() -> None:
     assert without_thinking("hm, the prompt opened it\n</think>\n\n4") == "4"
     assert without_thinking("4 <think>x</think>") == "4 <think>x</think>"
     assert without_thinking("4\n") == "4\n"
+
+
+@pytest.mark.parametrize(("system", "repacked"), [(b"AVX512 = 1 | AMX_INT8 = 1 | ", False), (b"AVX512 = 1 | ", True)])
+def test_weights_are_loaded_as_they_are_where_amx_would_be_used(
+    model: Path, monkeypatch: pytest.MonkeyPatch, system: bytes, repacked: bool
+) -> None:
+    """By the teacher's process and by `Llama`, and by that only as long as it is asked for."""
+    import llama_cpp
+
+    from dsa_lite_formats.answering import without_amx
+    from dsa_lite_llama_cpp.model import Model
+
+    loaded: list[bool] = []
+
+    def load(path: bytes, params: llama_cpp.llama_model_params) -> None:
+        loaded.append(bool(params.use_extra_bufts))
+
+    for place in (llama_cpp, llama_cpp.llama_cpp):
+        monkeypatch.setattr(place, "llama_print_system_info", lambda: system)
+        monkeypatch.setattr(place, "llama_model_load_from_file", load)
+    with pytest.raises(RuntimeError):
+        Model(str(model), 0)
+    with pytest.raises(ValueError, match="load"), without_amx():
+        llama_cpp.Llama(str(model), verbose=False)
+    with pytest.raises(ValueError, match="load"):
+        llama_cpp.Llama(str(model), verbose=False)
+    assert loaded == [repacked, repacked, True]
