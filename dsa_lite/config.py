@@ -227,10 +227,10 @@ class DynamicsSettings(Section):
     )
     filter_errors: bool = True
     down_weight_easy: bool = True
-    variants_per_hard: int = Field(default=1, ge=0, description="new exercises asked for per hard one")
+    variants_per_hard: int = Field(default=2, ge=0, description="new exercises asked for per hard one")
     compositions_per_pair: int = Field(default=1, ge=0, description="harder problems asked for per pair of easy ones")
     max_new_fraction: float = Field(
-        default=0.2, ge=0, description="most new exercises per round, as a share of the set"
+        default=0.5, ge=0, description="most new exercises per round, as a share of the set"
     )
 
 

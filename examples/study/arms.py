@@ -25,22 +25,31 @@ class Size:
 SIZES = {
     "full": Size({}, 800_000),  # what the bundled pair writes and trains on by default
     "small": Size(
-        {"exercises.single_per_skill": 32, "exercises.composed_per_skill": 5, "textbooks.per_skill": 1}, 320_000
+        {
+            "exercises.single_per_skill": 32,
+            "exercises.composed_per_skill": 5,
+            "textbooks.per_skill": 1,
+            "tune.rounds": 6,
+        },
+        640_000,
     ),
 }
 
 
 @dataclass(frozen=True)
 class Arm:
-    """`share`: of the budget; `planted`: share of its exercises that are made wrong (0: as the teacher wrote them)."""
+    """`share`: of the budget; `planted`: share of its exercises that are made wrong (0: as the teacher wrote them);
+    `of`: the arm whose exercises it has from the start, those of all rounds ("": the source's first)."""
 
     what: str
     settings: Mapping[str, Any] = field(default_factory=dict)
     share: float = 1.0
     planted: float = 0.0
+    of: str = ""
 
 
 _STATIC: Mapping[str, Any] = {"pretrain.epochs": 0, "tune.rounds": 1, "tune.order": "random"}
+_NOTHING_NEW: Mapping[str, Any] = {"dynamics.variants_per_hard": 0, "dynamics.compositions_per_pair": 0}
 
 
 def _in_order(order: str) -> dict[str, Any]:
@@ -63,16 +72,18 @@ ARMS: Mapping[str, Arm] = {
     "graph-order": Arm("textbooks and exercises along the graph, lower levels first", _in_order("lower_to_higher")),
     "reverse-order": Arm("textbooks and exercises against the graph", _in_order("higher_to_lower")),
     "dsa": Arm("the defaults: textbooks along the graph, rounds of looking and acting"),
+    "static-all": Arm("static, from the start with every exercise that dsa ended with", _STATIC, of="dsa"),
     "no-filter": Arm("dsa, errors are kept", {"dynamics.filter_errors": False}),
     "no-down-weight": Arm("dsa, easy ones keep their weight", {"dynamics.down_weight_easy": False}),
     "no-variants": Arm("dsa, no variants of hard ones", {"dynamics.variants_per_hard": 0}),
     "no-compositions": Arm("dsa, easy ones are not joined", {"dynamics.compositions_per_pair": 0}),
+    "no-new": Arm("dsa, nothing is written in the rounds", _NOTHING_NEW),
     "no-textbooks": Arm("dsa, nothing is read before", {"pretrain.epochs": 0}),
     "dsa-ordered": Arm("dsa, exercises along the graph too", {"tune.order": "lower_to_higher"}),
     "static-25": Arm("static, a quarter of the budget", _STATIC, 0.25),
     "static-50": Arm("static, half the budget", _STATIC, 0.5),
     "static-75": Arm("static, three quarters of the budget", _STATIC, 0.75),
-    "dsa-50": Arm("dsa, half the budget in two rounds", {"tune.rounds": 2}, 0.5),
+    "dsa-50": Arm("dsa, half the budget", {}, 0.5),
     "own-errors": _planted(0.0),
     "planted-05": _planted(0.05),
     "planted-15": _planted(0.15),
@@ -80,7 +91,7 @@ ARMS: Mapping[str, Arm] = {
 }
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
-    "main": tuple(ARMS)[:10],
+    "main": tuple(ARMS)[:12],
     "curve": ("static-25", "static-50", "static-75", "dsa-50"),
     "errors": ("own-errors", "planted-05", "planted-15", "planted-30"),
     "all": tuple(ARMS),
@@ -88,13 +99,14 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
 
 
 def chosen(names: list[str]) -> list[str]:
-    """Arms and groups of arms by name, each arm once, in the order of `ARMS`; the source is always among them.
+    """Arms and groups of arms by name, each arm once, in the order of `ARMS`, with those whose exercises they take.
 
     Raises KeyError for a name that is neither.
     """
     wanted = {SOURCE}
     for name in names:
         wanted |= set(GROUPS[name]) if name in GROUPS else {name} if name in ARMS else set(_unknown(name))
+    wanted |= {ARMS[name].of for name in wanted}
     return [name for name in ARMS if name in wanted]
 
 

@@ -19,7 +19,7 @@ from dsa_lite.stages.context import Job
 from dsa_lite.stages.static_arm import SHARED, take_over_answers
 
 from . import arms
-from .planting import first_exercises, plant
+from .planting import exercises, first_exercises, plant
 from .study import Study, folder, load
 
 
@@ -35,13 +35,16 @@ def train(out: Path, study: Study, seed: int, arm: str, emit: Emit) -> dict[str,
 
 
 def _take_over(job: Job, source: RunDir, arm: str) -> None:
-    planted = arms.ARMS[arm].planted
+    planted, writer = arms.ARMS[arm].planted, arms.ARMS[arm].of
     with RunDir.open(job.out, pipeline.identity(job), job.config.model_dump()) as run:
-        # the rehearsed chats depend on the number of exercises, which planting changes; these arms have none
-        run.take_over(source, SHARED[:3] if arm in arms.GROUPS["errors"] else SHARED)
+        # what is rehearsed depends on the exercises, which these arms have others of
+        run.take_over(source, SHARED[:3] if writer or arm in arms.GROUPS["errors"] else SHARED)
         if planted:
             wrong = plant(first_exercises(source), planted, np.random.default_rng([job.config.seed, 1]))
             _replace_exercises(run, wrong)
+        if writer:
+            written = exercises(RunDir.read(folder(job.out.parent.parent, job.config.seed, writer)))
+            _replace_exercises(run, [e.model_copy(update={"round": 0}) for e in written])
         take_over_answers(job, source, run)
 
 

@@ -20,9 +20,14 @@ def right(exercise: Exercise) -> bool:
     return truth is not None and same(exercise.answer, truth)
 
 
+def exercises(run: RunDir) -> list[Exercise]:
+    """Those in use of all rounds, sorted by id."""
+    return list(in_use(run.exercises().read(), run.rejected().read()))
+
+
 def first_exercises(run: RunDir) -> list[Exercise]:
     """Those in use that were written before tuning, sorted by id."""
-    return [e for e in in_use(run.exercises().read(), run.rejected().read()) if e.round == 0]
+    return [e for e in exercises(run) if e.round == 0]
 
 
 def plant(exercises: Sequence[Exercise], share: float, rng: np.random.Generator) -> list[Exercise]:

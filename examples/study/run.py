@@ -79,7 +79,9 @@ def main(words: Sequence[str] | None = None) -> None:
     seeds = range(study.first_seed, study.first_seed + asked.seeds)
     print(f"{len(seeds)} seeds, {len(names)} arms; {arms.SOURCE} comes first: it writes for all", flush=True)
     found = train_all(asked.out, [(s, arms.SOURCE) for s in seeds], asked.jobs)
-    found += train_all(asked.out, [(s, n) for s in seeds for n in names if n != arms.SOURCE], asked.jobs)
+    for others in (False, True):  # what needs another arm's exercises comes last
+        now = [n for n in names if n != arms.SOURCE and bool(arms.ARMS[n].of) == others]
+        found += train_all(asked.out, [(s, n) for s in seeds for n in now], asked.jobs)
     if failed := [o for o in found if o.code]:
         logs = [str(folder(asked.out, o.seed, o.arm).with_suffix(".log")) for o in failed]
         raise SystemExit("\n".join([f"{len(failed)} of {len(found)} failed; see the ends of", *logs]))

@@ -117,7 +117,7 @@ def out(tmp_path_factory: pytest.TempPathFactory, tiny_model_folder: Path) -> It
     study.begin(folder, made, "the command")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(context_module, "open_teacher", lambda kind, source, options: ScriptedTeacher(answer))
-        for arm in ("static", "graph-order", "dsa", "static-50", "own-errors", "planted-15"):
+        for arm in ("static", "graph-order", "dsa", "static-all", "static-50", "own-errors", "planted-15"):
             train(folder, made, 0, arm, lambda event: None)
         yield folder
 
@@ -126,7 +126,7 @@ def exercises(out: Path, arm: str) -> list[Exercise]:
     return planting.first_exercises(RunDir.read(study.folder(out, 0, arm)))
 
 
-@pytest.mark.parametrize(("arm", "share"), [("static", 1), ("graph-order", 1), ("dsa", 1), ("static-50", 0.5)])
+@pytest.mark.parametrize(("arm", "share"), [("static", 1), ("graph-order", 1), ("dsa", 1), ("static-all", 1), ("static-50", 0.5)])
 def test_an_arm_is_trained_on_its_budget(out: Path, arm: str, share: float) -> None:
     found = study.summary(out, 0, arm)
     assert found is not None
@@ -141,6 +141,14 @@ def test_arms_share_what_was_written_and_the_base_answers(out: Path) -> None:
         if (static / name).exists():
             assert (dsa / name).read_bytes() == (static / name).read_bytes()
     assert exercises(out, "dsa") == exercises(out, "static")
+
+
+def test_static_all_has_from_the_start_what_dsa_ended_with(out: Path) -> None:
+    dsa, shuffled = (planting.exercises(RunDir.read(study.folder(out, 0, arm))) for arm in ("dsa", "static-all"))
+    assert {e.round for e in dsa} > {0}
+    assert [e.model_copy(update={"round": 0}) for e in dsa] == shuffled
+    trained = RunDir.read(study.folder(out, 0, "static-all")).observations(1).read()
+    assert {o.example for o in trained} == {e.id for e in dsa}
 
 
 def test_an_arm_goes_on_where_it_stopped_and_changes_nothing_when_done(out: Path) -> None:
@@ -402,8 +410,9 @@ def test_targets_by_hand() -> None:
 
 def test_arms_by_name_and_by_group() -> None:
     assert arms.chosen(["main"]) == list(arms.GROUPS["main"])
-    assert len(arms.GROUPS["main"]) == 10
+    assert len(arms.GROUPS["main"]) == 12
     assert arms.chosen(["dsa"]) == ["static", "dsa"]
+    assert arms.chosen(["static-all"]) == ["static", "dsa", "static-all"]
     with pytest.raises(KeyError, match="'dsaa'"):
         arms.chosen(["dsaa"])
     with pytest.raises(SystemExit, match="no arm or group"):
