@@ -16,7 +16,7 @@ SOURCE = "static"
 
 @dataclass(frozen=True)
 class Size:
-    """How much the teacher writes (settings) and target tokens of an arm."""
+    """How much the teacher writes, first and in the rounds (settings), and target tokens of an arm."""
 
     writing: Mapping[str, Any]
     budget: int
@@ -26,14 +26,12 @@ SIZES = {
     "full": Size({}, 800_000),  # what the bundled pair writes and trains on by default
     "small": Size(
         {
-            "exercises.single_per_skill": 32,
-            "exercises.composed_per_skill": 5,
-            "textbooks.per_skill": 1,
-            "tune.rounds": 6,
+            "exercises.single_per_skill": 32, "exercises.composed_per_skill": 5, "textbooks.per_skill": 1,
+            "tune.rounds": 6, "dynamics.max_new_fraction": 0.5, "dynamics.variants_per_hard": 2,
         },
         640_000,
     ),
-}
+}  # fmt: skip
 
 
 @dataclass(frozen=True)

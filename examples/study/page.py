@@ -74,7 +74,8 @@ def _pairs(results: Results) -> list[tuple[str, str]]:
     off = [(a, "dsa") for a in results if a.startswith("no-")]
     order = [("graph-order", "reverse-order")] if "graph-order" in results else []
     half = [("dsa-50", arms.SOURCE)] if "dsa-50" in results else []
-    return [*((a, arms.SOURCE) for a in _equal(results)), *order, *off, *half]
+    data = [("dsa", "static-all")] if "static-all" in results else []
+    return [*((a, arms.SOURCE) for a in _equal(results)), *data, *order, *off, *half]
 
 
 def _differences(results: Results) -> Iterator[str]:

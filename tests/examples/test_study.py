@@ -126,7 +126,9 @@ def exercises(out: Path, arm: str) -> list[Exercise]:
     return planting.first_exercises(RunDir.read(study.folder(out, 0, arm)))
 
 
-@pytest.mark.parametrize(("arm", "share"), [("static", 1), ("graph-order", 1), ("dsa", 1), ("static-all", 1), ("static-50", 0.5)])
+@pytest.mark.parametrize(
+    ("arm", "share"), [("static", 1), ("graph-order", 1), ("dsa", 1), ("static-all", 1), ("static-50", 0.5)]
+)
 def test_an_arm_is_trained_on_its_budget(out: Path, arm: str, share: float) -> None:
     found = study.summary(out, 0, arm)
     assert found is not None
