@@ -49,7 +49,7 @@ SMALL: dict[str, Any] = {
     "exercises": {"single_per_skill": 3, "composed_per_skill": 2, "max_composed_skills": 2},
     "pretrain": {"learning_rate": 1e-2, "batch_size": 1, "row_tokens": 200, "epochs": 2},
     "tune": {"rounds": 3, "epochs": 1, "learning_rate": 1e-2, "batch_size": 4},
-    "dynamics": {"probes": 6, "probe_epochs": 1, "max_new_fraction": 0.5},
+    "dynamics": {"probes": 6, "probe_epochs": 1, "max_new_fraction": 0.5, "variants_per_hard": 1},
     "evaluate": {"max_tokens": 4, "batch_size": 2},
 }
 #: Lines in order of arrival: compared sorted.
