@@ -218,6 +218,16 @@ class DynamicsSettings(Section):
     hard_sigma: Literal["ignore", "lt", "ge"] = Field(
         default="ignore", description="extra clause against the mean deviation"
     )
+    second_look: float = Field(
+        default=0.4,
+        ge=0,
+        le=1,
+        description="share of the set, highest loss first, of which the teacher solves again what it wrote: it is an "
+        "error if most solutions agree on another answer, and none if they confirm it; 0: the loss alone decides",
+    )
+    second_look_votes: int = Field(
+        default=3, ge=1, le=9, description="solutions of what the first one does not confirm"
+    )
     max_error_fraction: float = Field(default=0.3, ge=0, le=1, description="most of the set removed in one round")
     easy_weight: float = Field(default=0.3, ge=0, le=1, description="weight of easy examples; 0: dropped")
     easy_by: Literal["drawing", "loss"] = Field(

@@ -2,7 +2,7 @@
 
 Nothing here is a rule of thumb about machines or models: every rate and length comes from `Measured`. Ours are the
 simplifications: rates do not change over a run, no exercise is removed or drawn less often, every round orders as many
-new ones as it may, the base knows none of the skills.
+new ones as it may and has its share of the latest solved again, all confirmed; the base knows none of the skills.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ def costs(config: Config, counts: Counts, measured: Measured) -> dict[str, Cost]
         "exercises": exercises,
         "rehearsal": Cost(items=chats, seconds=measured.open_student + drawing + solving if chats or solving else 0.0),
         "pretrain": _pretrain(config, passages, measured),
-        "tune": _tune(config, total, chats if counts.chats is None else counts.chats, measured),
+        "tune": _tune(config, total, counts.imported, chats if counts.chats is None else counts.chats, measured),
         "evaluate": _evaluate(config, _held_out(config, counts, measured), measured),
         "report": Cost(items=total),
     }
@@ -174,27 +174,31 @@ def _pretrain(config: Config, passages: int, measured: Measured) -> Cost:
     )  # fmt: skip
 
 
-def _tune(config: Config, exercises: int, chats: int, measured: Measured) -> Cost:
-    settings, dynamics, remake = config.tune, config.dynamics, measured.kind("remake")
+def _tune(config: Config, exercises: int, imported: int, chats: int, measured: Measured) -> Cost:
+    settings, dynamics, remake, solve = config.tune, config.dynamics, measured.kind("remake"), measured.kind("solve")
     makes_new = dynamics.variants_per_hard > 0 or dynamics.compositions_per_pair > 0
     rehearsed = chats if config.rehearsal.weight > 0 else 0
     probes = min(dynamics.probes, exercises) * dynamics.probe_epochs
-    new = steps = requests = 0
-    tokens = 0.0
+    new = steps = requests = solves = 0
+    unseen, tokens = max(0, exercises - imported), 0.0
     for round_number in range(1, settings.rounds + 1):
         steps += settings.epochs * math.ceil((exercises + new + rehearsed) / settings.batch_size)
         tokens += settings.epochs * (
             (exercises + rehearsed) * measured.exercise_tokens + new * measured.remake_tokens
         ) + probes * measured.exercise_tokens  # fmt: skip
-        if round_number < settings.rounds and makes_new:
-            ordered = math.floor(dynamics.max_new_fraction * (exercises + new))
-            requests += round(ordered * (remake.tries(config.teacher.attempts) + config.exercises.votes))
-            new += remake.kept(ordered, config.teacher.attempts)
-    seconds = tokens * measured.tune_token + requests * remake.seconds
+        if round_number < settings.rounds:
+            solves += round(dynamics.second_look * unseen)
+            ordered = math.floor(dynamics.max_new_fraction * (exercises + new)) if makes_new else 0
+            requests += round(ordered * remake.tries(config.teacher.attempts))
+            solves += ordered * config.exercises.votes
+            unseen = remake.kept(ordered, config.teacher.attempts)
+            new += unseen
+    seconds = tokens * measured.tune_token + requests * remake.seconds + solves * solve.seconds
     return Cost(
-        items=exercises + new, requests=requests, steps=steps, teacher_tokens=round(requests * remake.tokens),
+        items=exercises + new, requests=requests + solves, steps=steps,
+        teacher_tokens=round(requests * remake.tokens + solves * solve.tokens),
         trained_tokens=round(tokens * measured.targets),
-        seconds=seconds + (measured.open_teacher if requests else 0.0),
+        seconds=seconds + (measured.open_teacher if requests + solves else 0.0),
     )  # fmt: skip
 
 

@@ -95,6 +95,14 @@ def _errors(
     clause = "le" if settings.preset == "cartography" else settings.error_sigma
     if clause != "ignore":
         suspect &= deviation <= baseline.deviation if clause == "le" else deviation >= baseline.deviation
+    error = _at_most(suspect, mean, judged, settings, warnings)
+    return error, suspect & ~error
+
+
+def _at_most(
+    suspect: Flags, mean: Floats, judged: Flags, settings: DynamicsSettings, warnings: list[str]
+) -> Flags:  # fmt: skip
+    """Of the suspects (N,) those with the highest mean, as many as may be removed in one round (N,)."""
     most = math.floor(settings.max_error_fraction * int(judged.sum()) + 1e-9)
     found = np.flatnonzero(suspect)
     if len(found) > most:
@@ -102,9 +110,36 @@ def _errors(
             f"{len(found)} of {int(judged.sum())} examples look like errors; at most {most} are removed in one round, "
             "the others stay at full weight."
         )
-    error = none.copy()
+    error = np.zeros_like(suspect)
     error[found[np.argsort(-mean[found], kind="stable")][:most]] = True
-    return error, suspect & ~error
+    return error
+
+
+def doubtful(regions: NDArray[np.str_], mean: Floats, right: Flags, settings: DynamicsSettings) -> Flags:
+    """(N,): what is worth a second look (ours, not DSA's): the errors, and of all that are not `right` (N,) the highest
+    means, up to a share of second_look of the judged."""
+    judged = regions != "unclassified"
+    most = math.floor(settings.second_look * int(judged.sum()) + 1e-9)
+    order = np.argsort(-np.where(judged & ~right, mean, -np.inf), kind="stable")
+    found = np.zeros_like(judged)
+    found[order[:most]] = True
+    errors = (regions == "error") if settings.second_look else np.zeros_like(judged)
+    return np.asarray((found & judged & ~right) | errors)
+
+
+def looked_at_again(
+    regions: NDArray[np.str_], mean: Floats, confirmed: Flags, refuted: Flags, settings: DynamicsSettings
+) -> tuple[NDArray[np.str_], list[str]]:
+    """Regions (N,) once the teacher has solved some examples again, and warnings as sentences (ours, not DSA's).
+
+    mean (N,): as in `classify`. What it confirms (N,) is no error but hard; what it refutes (N,) is an error; others
+    stay what they are. At most max_error_fraction of the judged are errors, highest mean first, the rest ambiguous.
+    """
+    warnings: list[str] = []
+    wrong = ((regions == "error") & ~confirmed) | refuted
+    error = _at_most(wrong, mean, regions != "unclassified", settings, warnings)
+    found = np.where((regions == "error") & confirmed, "hard", regions)
+    return np.where(error, "error", np.where(wrong, "ambiguous", found)), warnings
 
 
 def _hard(mean: Floats, deviation: Floats, average: Baseline, settings: DynamicsSettings) -> Flags:

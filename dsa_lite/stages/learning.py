@@ -151,9 +151,11 @@ def encode_all(
             refuse_long(context, stage, round, item, limit, exercise.problem)
     if not encoded and list_long:
         if not exercises:
+            path = context.folder.path
             raise TrainingError(
-                f"nothing to train on in stage {stage}: no exercise was accepted",
-                hint=f"see why in {context.folder.path / 'rejected.jsonl'}; a larger teacher (--teacher) may help",
+                f"nothing to train on in stage {stage}: no exercise was accepted, or all were removed",
+                hint=f"see why in {path / 'rejected.jsonl'} and with: dsa-lite map {path} --region error; a larger "
+                "teacher (--teacher) may help",
             )
         raise TrainingError(
             f"nothing to train on in stage {stage}: none of {len(exercises)} exercises fits {limit} tokens",

@@ -11,16 +11,19 @@ from dsa_lite.core.actions import decide
 from dsa_lite.core.curriculum import order_examples
 from dsa_lite.core.dynamics import all_correct, always_right, carried, summarise, table, within_groups
 from dsa_lite.core.probes import make_probes
-from dsa_lite.core.regions import Baseline, classify
+from dsa_lite.core.regions import Baseline, classify, doubtful, looked_at_again
+from dsa_lite.io.answers.checker import AnswerChecker
 from dsa_lite.records import Decision, Exercise
 from dsa_lite.stages.context import Context
 from dsa_lite.stages.learning import encode_all, weighted
+from dsa_lite.stages.voting import verdicts
 
 STAGE = "tune"
 
 
-def look(context: Context, round: int, examples: Sequence[Exercise]) -> list[Decision]:
-    """One decision per example trained in the round, sorted by id."""
+def look(context: Context, round: int, examples: Sequence[Exercise], *, ask: bool = True) -> list[Decision]:
+    """One decision per example trained in the round, sorted by id. `ask`: the teacher takes a second look; otherwise
+    what it has said before holds."""
     settings = context.config.dynamics
     observed = [o for r in range(1, round + 1) for o in context.folder.observations(r).read()]
     skill_of = {e.id: e.skill for e in examples}
@@ -48,10 +51,40 @@ def look(context: Context, round: int, examples: Sequence[Exercise]) -> list[Dec
         baseline = Baseline.of(probe_losses, settings.preset)
     right = always_right(losses, correct, window=settings.window_epochs, burn_in=settings.burn_in)
     regions, warnings = classify(compared.mean, compared.deviation, raw.seen, baseline, settings, right)
+    by_id = {e.id: e for e in examples}
+    regions, more = second_look(context, round, [by_id[id] for id in ids], regions, compared.mean, right, ask=ask)
+    warnings += more
     for warning in warnings:
         context.note(STAGE, f"round {round}: {warning}", warning=True)
     context.folder.write_round(round, {"baseline": baseline and baseline.loss, "warnings": warnings})
     return decide(ids, [skill_of[i] for i in ids], regions, raw.mean, raw.deviation, compared.mean, settings)
+
+
+def second_look(
+    context: Context, round: int, examples: Sequence[Exercise], regions: NDArray[np.str_], mean: NDArray[np.float64],
+    right: NDArray[np.bool_], *, ask: bool = True,
+) -> tuple[NDArray[np.str_], list[str]]:  # fmt: skip
+    """Regions (N,) of N examples once the teacher has solved again what it wrote itself and is in doubt; warnings.
+
+    mean, right (N,): as the regions were found by. The user's own answers are not the teacher's to refute.
+    """
+    chosen = doubtful(regions, mean, right, context.config.dynamics)
+    before = None if ask else {v.exercise for v in context.folder.votes().read()}
+    asked = [
+        e for e, doubt in zip(examples, chosen, strict=True)
+        if doubt and e.origin != "imported" and (before is None or e.id in before)
+    ]  # fmt: skip
+    if not asked:
+        return regions, []
+    with AnswerChecker(context.job.skill.checker) as checker:
+        found = verdicts(context, STAGE, round, asked, checker, context.config.dynamics.second_look_votes)
+    confirmed, refuted = (np.array([found.get(e.id) is verdict for e in examples]) for verdict in (True, False))
+    context.note(
+        STAGE,
+        f"round {round}: the teacher solved {len(asked)} exercises again; it confirms {confirmed.sum()} and refutes "
+        f"{refuted.sum()}",
+    )
+    return looked_at_again(regions, mean, confirmed, refuted, context.config.dynamics)
 
 
 def probe(

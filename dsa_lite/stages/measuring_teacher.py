@@ -97,7 +97,8 @@ class _Tries:
         needs = max(1, size // 24) if config.graph.expand else 0
         left = size - books - needs
         remakes = left // 3 if parents and config.tune.rounds > 1 else 0
-        solves = left // 4 if parents and config.exercises.votes else 0
+        again = config.exercises.votes or (config.dynamics.second_look and config.tune.rounds > 1)
+        solves = left // 4 if parents and again else 0
         for make, count in (
             (self._book, books), (self._need, needs), (partial(self._remake, parents), remakes),
             (partial(self._solve, parents), solves), (self._exercise, left - remakes - solves),

@@ -62,8 +62,8 @@ def run(context: Context) -> str:
     budget = _budget(context)
     while (round := trainer.position.round) <= settings.rounds:
         _train_round(context, trainer, round, budget)
-        decisions = _decide(context, round)
         last = round == settings.rounds or trainer.position.tokens >= budget
+        decisions = _decide(context, round, last)
         if not last:
             _act(context, round, decisions)
         trainer.position = replace(trainer.position, round=settings.rounds + 1 if last else round + 1, lines=0)
@@ -232,11 +232,12 @@ def _within_budget(
     return [batches[i] for i in kept], [(before + spent[i]) / budget for i in kept]
 
 
-def _decide(context: Context, round: int) -> list[Decision]:
+def _decide(context: Context, round: int, last: bool) -> list[Decision]:
     log = context.folder.decisions(round)
     # Worked out anew after an interruption: the same inputs give the same decisions.
     log.truncate(0)
-    decisions = look(context, round, training_set(context, round)[0])
+    # After the last nothing is removed or written: the teacher need not be asked.
+    decisions = look(context, round, training_set(context, round)[0], ask=not last)
     for decision in decisions:
         log.append(decision)
     log.sync()

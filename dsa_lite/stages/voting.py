@@ -20,6 +20,43 @@ def agreement(
     Solutions are on disk as they arrive and asked for once; a solution that is cut off or malformed agrees with
     nothing. A solution's seed follows from its id, so that an interruption changes no vote.
     """
+    own = {e.id: e.answer for e in items}
+    given = [(id, answer) for id, answers in _solved(context, stage, round, items, votes).items() for answer in answers]
+    counts = dict.fromkeys(own, 0)
+    for (id, _), same in zip(given, checker.same([(own[id], answer) for id, answer in given]), strict=True):
+        counts[id] += same
+    return counts
+
+
+def verdicts(
+    context: Context, stage: str, round: int, items: Sequence[Exercise], checker: AnswerChecker, votes: int
+) -> dict[str, bool]:
+    """Whether the teacher confirms each exercise's answer, by id: no entry where its solutions say neither.
+
+    One solution that agrees confirms. Where it does not there are `votes` of them: if most agree with the exercise it
+    is confirmed, if most agree with one another on something else it is refuted.
+    """
+    agreeing = agreement(context, stage, round, items, checker, 1)
+    found = {id: True for id, count in agreeing.items() if count}
+    doubted = [e for e in items if e.id not in found]
+    answers = _solved(context, stage, round, doubted, votes)
+    for e in doubted:
+        if 2 * sum(checker.same([(e.answer, answer) for answer in answers[e.id]])) > votes:
+            found[e.id] = True
+        elif 2 * _most_alike(answers[e.id], checker) > votes:
+            found[e.id] = False
+    return found
+
+
+def _most_alike(answers: Sequence[str], checker: AnswerChecker) -> int:
+    """The number of answers in the largest group that is the same as one of them."""
+    return max((sum(checker.same([(one, other) for other in answers])) for one in answers), default=0)
+
+
+def _solved(
+    context: Context, stage: str, round: int, items: Sequence[Exercise], votes: int
+) -> dict[str, list[str]]:  # fmt: skip
+    """The answers that new solutions come to, by id: none of those that were cut off or malformed."""
     log = context.folder.votes()
     found = {v.id: v for v in log.read()}
     wanted = _requests(context, items, votes)
@@ -30,12 +67,11 @@ def agreement(
         found[vote.id] = vote
         context.progress(stage, done, len(requests), label="solved again")
     log.sync()
-    own = {e.id: e.answer for e in items}
-    given = [v for v in (found[r.id] for r in wanted if r.id in found) if v.answer is not None]
-    counts = dict.fromkeys(own, 0)
-    for vote, same in zip(given, checker.same([(own[v.exercise], v.answer or "") for v in given]), strict=True):
-        counts[vote.exercise] += same
-    return counts
+    answers: dict[str, list[str]] = {e.id: [] for e in items}
+    for vote in (found[r.id] for r in wanted if r.id in found):
+        if vote.answer is not None:
+            answers[vote.exercise].append(vote.answer)
+    return answers
 
 
 def _requests(context: Context, items: Sequence[Exercise], votes: int) -> list[Request]:

@@ -72,6 +72,7 @@ ARMS: Mapping[str, Arm] = {
     "dsa": Arm("the defaults: textbooks along the graph, rounds of looking and acting"),
     "static-all": Arm("static, from the start with every exercise that dsa ended with", _STATIC, of="dsa"),
     "no-filter": Arm("dsa, errors are kept", {"dynamics.filter_errors": False}),
+    "no-second-look": Arm("dsa, errors by the loss alone", {"dynamics.second_look": 0}),
     "no-down-weight": Arm("dsa, easy ones keep their weight", {"dynamics.down_weight_easy": False}),
     "no-variants": Arm("dsa, no variants of hard ones", {"dynamics.variants_per_hard": 0}),
     "no-compositions": Arm("dsa, easy ones are not joined", {"dynamics.compositions_per_pair": 0}),
@@ -89,7 +90,7 @@ ARMS: Mapping[str, Arm] = {
 }
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
-    "main": tuple(ARMS)[:12],
+    "main": tuple(ARMS)[:13],
     "curve": ("static-25", "static-50", "static-75", "dsa-50"),
     "errors": ("own-errors", "planted-05", "planted-15", "planted-30"),
     "all": tuple(ARMS),

@@ -1,8 +1,8 @@
 """How well wrong exercises are found: `python -m examples.study.errors --out runs/study` after the study's runs.
 
 Truth is the recipe's solver. Looked at are arms in which nothing is acted on: `own-errors` (the teacher's) and
-`planted-*`. Each trained student is opened again for the losses of constructed errors, in several numbers; all
-else is read from the run folders. Writes errors.json.
+`planted-*`. Each trained student is opened again for the losses of constructed errors, in several numbers, and the
+teacher solves again what is in doubt; all else is read from the run folders. Writes errors.json.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from dsa_lite.io.files import read_json, write_json
 from dsa_lite.io.run_folder.rundir import RunDir
 from dsa_lite.io.skills import load_skill
 from dsa_lite.records import Exercise
-from dsa_lite.stages.context import Context
+from dsa_lite.stages.context import Context, Job
 from dsa_lite.stages.learning import load_finished
-from dsa_lite.stages.looking import probe
+from dsa_lite.stages.looking import probe, second_look
 
 from . import arms
 from .figures import auc, average_precision, highest, precision_recall
@@ -36,6 +36,7 @@ Floats = NDArray[np.float64]
 FILE, PROBES, ROUND = "errors.json", "study-probes.json", 1
 COUNTS = (12, 24, 48, 96, 192)
 RULES = ("skill", "loss", "cartography", "random")
+SECOND_LOOK = "skill, solved again"
 
 
 def probe_losses(out: Path, study: Study, seed: int, arm: str) -> dict[int, tuple[list[str], Floats]]:
@@ -72,12 +73,13 @@ def _measure(out: Path, study: Study, seed: int, arm: str, run: RunDir) -> list[
 
 @dataclass(frozen=True)
 class Seen:
-    """What training showed of N examples: scores within the skill and raw losses over the window, whether they were
-    right to the last token; truth.
+    """What training showed of N examples, by id: scores within the skill and raw losses over the window, whether they
+    were right to the last token; truth.
 
     `index`: number of each skill; centre and scale (skills,): of the last epoch.
     """
 
+    ids: tuple[str, ...]
     wrong: NDArray[np.bool_]
     scores: Dynamics
     raw: Dynamics
@@ -101,7 +103,7 @@ def read_seen(run: RunDir, exercises: Sequence[Exercise], settings: DynamicsSett
     wrong = np.array([not right(by_id[id]) for id in ids])
     sure = always_right(losses, correct, **window)
     shown = summarise(scores, **window), summarise(losses, **window)
-    return Seen(wrong, *shown, sure, index, centre[:, -1], scale[:, -1])
+    return Seen(ids, wrong, *shown, sure, index, centre[:, -1], scale[:, -1])
 
 
 def baseline(seen: Seen, preset: str, skills: Sequence[str], losses: Floats) -> Baseline:
@@ -112,12 +114,24 @@ def baseline(seen: Seen, preset: str, skills: Sequence[str], losses: Floats) -> 
     return Baseline.of(losses, preset)
 
 
-def removed(seen: Seen, preset: str, line: Baseline, settings: DynamicsSettings) -> NDArray[np.bool_]:
-    """What a preset calls an error (N,)."""
+def found_regions(seen: Seen, preset: str, line: Baseline, settings: DynamicsSettings) -> NDArray[np.str_]:
+    """Where a preset puts each example (N,), by the losses alone."""
     shown = seen.scores if preset == "skill" else seen.raw
     chosen = settings.model_copy(update={"preset": preset})
-    regions, _ = classify(shown.mean, shown.deviation, seen.raw.seen, line, chosen, seen.sure)
-    return np.asarray(regions == "error")
+    return classify(shown.mean, shown.deviation, seen.raw.seen, line, chosen, seen.sure)[0]
+
+
+def solved_again(job: Job, run: RunDir, seen: Seen, line: Baseline) -> NDArray[np.str_]:
+    """Where our rule puts each example (N,) once the teacher has solved again what is in doubt."""
+    by_id = {e.id: e for e in first_exercises(run)}
+    regions = found_regions(seen, "skill", line, job.config.dynamics)
+    context = Context(job, run, lambda event: None)
+    try:
+        examples = [by_id[id] for id in seen.ids]
+        return second_look(context, ROUND, examples, regions, seen.scores.mean, seen.sure)[0]
+    finally:
+        context.close()
+        run.close()
 
 
 def rankings(seen: Seen, cartography: Baseline) -> dict[str, Floats]:
@@ -131,12 +145,14 @@ def rankings(seen: Seen, cartography: Baseline) -> dict[str, Floats]:
 def detect(out: Path, study: Study, seed: int, arm: str) -> dict[str, Any]:
     """One line of errors.json: figures of every rule, and of our rule's baseline by the number of probes."""
     run = RunDir.read(folder(out, seed, arm))
-    settings = study.job(out, seed, arm).config.dynamics
+    job = study.job(out, seed, arm)
+    settings = job.config.dynamics
     seen = read_seen(run, first_exercises(run), settings)
     probes = probe_losses(out, study, seed, arm)
     usual = probes[min(COUNTS, key=lambda n: abs(n - settings.probes))]
     lines = {preset: baseline(seen, preset, *usual) for preset in ("skill", "global", "cartography")}
-    own = {preset: removed(seen, preset, line, settings) for preset, line in lines.items()}
+    own = {preset: found_regions(seen, preset, line, settings) == "error" for preset, line in lines.items()}
+    own[SECOND_LOOK] = solved_again(job, run, seen, lines["skill"]) == "error"
     ranked = rankings(seen, lines["cartography"])
     counts = {"of the wrong": int(seen.wrong.sum()), "of our rule": int(own["skill"].sum())}
     return {
@@ -167,7 +183,11 @@ def _ranking(seen: Seen, scores: Floats | None, counts: dict[str, int]) -> dict[
 
 def _moved(seen: Seen, settings: DynamicsSettings, skills: Sequence[str], losses: Floats) -> dict[str, float]:
     line = baseline(seen, "skill", skills, losses)
-    return {"probes": len(skills), "loss": line.loss, **_figures(seen, removed(seen, "skill", line, settings))}
+    return {
+        "probes": len(skills),
+        "loss": line.loss,
+        **_figures(seen, found_regions(seen, "skill", line, settings) == "error"),
+    }
 
 
 def main(words: Sequence[str] | None = None) -> None:

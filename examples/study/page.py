@@ -152,7 +152,10 @@ def _errors(runs: Sequence[Mapping[str, Any]]) -> Iterator[str]:
             of = [r["baselines"][asked] for r in mine]
             moved.append([arm, asked, f"{_mean([o['loss'] for o in of]).mean:.2f}", *_figures(of)])
     yield from table(["arm", "wrong", "ranked by", "AUC", "AP", "P (as wrong)", "R", "P (as ours)", "R"], ranked)
-    yield "With the threshold that each preset sets itself:\n"
+    yield (
+        "With the threshold that each preset sets itself; `skill, solved again` is what tuning does: the teacher "
+        "solves again what is in doubt, and most solutions decide where they agree.\n"
+    )
     yield from table(["arm", "preset", "removed", "precision", "recall"], own)
     yield "How the baseline of our rule (a within-skill score) and what it removes move with the number of probes:\n"
     yield from table(["arm", "probes asked for", "baseline", "removed", "precision", "recall"], moved)

@@ -13,7 +13,7 @@ from dsa_lite.config import DynamicsSettings
 from dsa_lite.core.actions import Order, decide, loss_weights, new_items
 from dsa_lite.core.graph import GraphBuilder
 from dsa_lite.core.pairing import pair
-from dsa_lite.core.regions import Baseline, classify
+from dsa_lite.core.regions import Baseline, classify, doubtful, looked_at_again
 from dsa_lite.core.weighting import removed, weights
 from dsa_lite.records import Decision, Exercise, Topic
 
@@ -82,6 +82,36 @@ def test_the_baseline_of_scores_is_what_half_of_the_constructed_errors_reach() -
     assert Baseline.of(losses, "global") == Baseline(128 / 6, (1 + 0 + 10) / 3)
     assert Baseline.of(losses, "cartography") == Baseline.of(losses, "global")
     assert Baseline.of(losses, "skill") == Baseline(2.0, 11 / 3)
+
+
+def test_in_doubt_are_errors_and_the_highest_losses_that_are_not_predicted_right() -> None:
+    regions = np.array(["easy", "hard", "error", "ambiguous", "error", "unclassified"])
+    mean, right = np.array([0.9, 0.8, 0.7, 0.5, 0.4, NAN]), np.array([True, False, False, False, False, False])
+
+    def found(share: float) -> list[int]:
+        return np.flatnonzero(doubtful(regions, mean, right, DynamicsSettings(second_look=share))).tolist()
+
+    assert found(0.0) == []
+    assert found(0.2) == [1, 2, 4]  # one of five: that with the highest loss; the errors come on top
+    assert found(0.6) == [1, 2, 3, 4]
+    assert found(1.0) == [1, 2, 3, 4]
+
+
+def test_the_teachers_second_look_decides() -> None:
+    regions = np.array(["error", "error", "error", "hard", "hard", "ambiguous", "unclassified"])
+    confirmed = np.array([True, False, False, True, False, False, False])
+    refuted = np.array([False, True, False, False, True, False, False])
+    mean = np.array([5.0, 4.0, 3.0, 2.0, 2.5, 0.3, NAN])
+    settings = DynamicsSettings(max_error_fraction=0.5)  # three of the six that are judged
+    found, warnings = looked_at_again(regions, mean, confirmed, refuted, settings)
+    assert found.tolist() == ["hard", "error", "error", "hard", "error", "ambiguous", "unclassified"]
+    assert warnings == []
+    fewer = DynamicsSettings(max_error_fraction=0.34)  # two: those with the highest mean
+    found, warnings = looked_at_again(regions, mean, confirmed, refuted, fewer)
+    assert found.tolist() == ["hard", "error", "error", "hard", "ambiguous", "ambiguous", "unclassified"]
+    assert "3 of 6 examples look like errors" in warnings[0]
+    nothing = np.zeros(7, dtype=np.bool_)
+    assert looked_at_again(regions, mean, nothing, nothing, settings)[0].tolist() == regions.tolist()
 
 
 def test_sigma_of_the_baseline_decides_under_r1() -> None:

@@ -20,7 +20,7 @@ CONFIG = Config.model_validate(
         "rehearsal": {"share": 0.5, "own_words": 0.0},
         "pretrain": {"epochs": 3, "row_tokens": 100, "batch_size": 2},
         "tune": {"rounds": 2, "epochs": 2, "batch_size": 8},
-        "dynamics": {"probes": 10, "probe_epochs": 2, "max_new_fraction": 0.1},
+        "dynamics": {"probes": 10, "probe_epochs": 2, "max_new_fraction": 0.1, "second_look": 0.0},
         "evaluate": {"batch_size": 4},
     }
 )
@@ -65,7 +65,20 @@ def test_tuning_grows_by_the_new_exercises_of_a_round() -> None:
     assert (tune.items, tune.requests, tune.steps) == (57 + new, 2 * new, 2 * 11 + 2 * 12)
     tokens = 2 * 2 * (57 + 28) * 10 + 2 * new * 20 + 2 * 10 * 2 * 10
     assert tune.trained_tokens == tokens / 2
-    assert tune.seconds == pytest.approx(tokens * 0.01 + 2 * new * 3.0 + 5.0)
+    assert tune.seconds == pytest.approx(tokens * 0.01 + new * (3.0 + 0.25) + 5.0)
+    assert tune.teacher_tokens == new * (30 + 8)
+
+
+def test_a_share_of_the_teachers_exercises_is_solved_again_once() -> None:
+    dynamics = CONFIG.dynamics.model_copy(update={"second_look": 0.4})
+    rounds = CONFIG.tune.model_copy(update={"rounds": 3})
+    before, after = (costs(c, COUNTS, MEASURED)["tune"] for c in (
+        CONFIG.model_copy(update={"tune": rounds}), CONFIG.model_copy(update={"tune": rounds, "dynamics": dynamics})
+    ))  # fmt: skip
+    again = 20 + 2  # of the 50 that it wrote and the 5 new ones of the first round; 7 are the user's own
+    assert after.requests - before.requests == again
+    assert after.seconds - before.seconds == pytest.approx(again * 0.25)
+    assert after.teacher_tokens - before.teacher_tokens == again * 8
 
 
 def test_answers_after_training_are_as_long_as_measured() -> None:

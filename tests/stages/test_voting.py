@@ -1,4 +1,5 @@
-"""Verification by vote: exercises whose answer new solutions do not confirm are refused, and others asked for."""
+"""Verification by vote: exercises whose answer new solutions do not confirm are refused, and others asked for; what
+looks wrong later is solved again."""
 
 from __future__ import annotations
 
@@ -8,7 +9,10 @@ from typing import Any
 
 import pytest
 
+from dsa_lite.io.answers.checker import AnswerChecker
+from dsa_lite.records import Exercise
 from dsa_lite.stages import exercises, graph
+from dsa_lite.stages.voting import verdicts
 from dsa_lite.teacher import Request
 from dsa_lite.testing import ScriptedTeacher
 
@@ -88,3 +92,47 @@ def test_without_a_vote_nothing_is_solved_again(desk: Any) -> None:
     teacher = Fallible(desk)
     desk.write_exercises(ScriptedTeacher(teacher), exercises={**FEW, "verify": "program"})
     assert not any("/" in id for id in teacher.asked)
+
+
+SUMS = {
+    "right": ("3 plus 4", "7"),
+    "wrong": ("3 plus 5", "9"),
+    "scattered": ("1 plus 1", "2"),
+    "mute": ("1 plus 2", "4"),
+}
+
+
+def verdicts_on_sums(desk: Any, votes: int) -> tuple[dict[str, bool], list[str]]:
+    """What a teacher says of `SUMS` that solves rightly, except for one sum and one it says nothing of; and the ids."""
+    asked: list[str] = []
+
+    def solve(request: Request) -> str:
+        asked.append(request.id)
+        name, _, number = request.id.partition("/")
+        if name == "mute":
+            return "{"
+        a, b = request.messages[-1].content.split("What is ")[1].rstrip("?").split(" plus ")
+        answer = int(number) * 100 if name == "scattered" else int(a) + int(b)
+        return json.dumps({"solution": "I add.", "answer": str(answer)})
+
+    exercises = [
+        Exercise(id=id, problem=f"What is {sum}?", solution="s", answer=answer, skills=("addition",), origin="single")
+        for id, (sum, answer) in SUMS.items()
+    ]
+    with desk.context(ScriptedTeacher(solve), graph={"expand": False}) as context:
+        graph.run(context)
+        with AnswerChecker("math") as checker:
+            return verdicts(context, "tune", 1, exercises, checker, votes), asked
+
+
+def test_solved_again_an_exercise_is_confirmed_refuted_or_neither(desk: Any) -> None:
+    found, asked = verdicts_on_sums(desk, 3)
+    assert found == {"right": True, "wrong": False}
+    assert sorted(asked) == ["mute/1", "mute/2", "mute/3", "right/1", "scattered/1", "scattered/2", "scattered/3",
+                             "wrong/1", "wrong/2", "wrong/3"]  # fmt: skip
+
+
+def test_what_was_solved_again_is_not_asked_for_twice(desk: Any) -> None:
+    first, _ = verdicts_on_sums(desk, 3)
+    second, asked = verdicts_on_sums(desk, 3)
+    assert (second, asked) == (first, [])
