@@ -1,4 +1,4 @@
-"""Verification by vote: the teacher solves each exercise again, and the answers must agree."""
+"""Verification by vote: the teacher solves exercises again, and the answers must agree."""
 
 from __future__ import annotations
 

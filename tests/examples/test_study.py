@@ -418,7 +418,7 @@ def test_targets_by_hand() -> None:
 
 def test_arms_by_name_and_by_group() -> None:
     assert arms.chosen(["main"]) == list(arms.GROUPS["main"])
-    assert len(arms.GROUPS["main"]) == 12
+    assert len(arms.GROUPS["main"]) == 13
     assert arms.chosen(["dsa"]) == ["static", "dsa"]
     assert arms.chosen(["static-all"]) == ["static", "dsa", "static-all"]
     with pytest.raises(KeyError, match="'dsaa'"):
