@@ -82,6 +82,7 @@ ARMS: Mapping[str, Arm] = {
     "static-25": Arm("static, a quarter of the budget", _STATIC, 0.25),
     "static-50": Arm("static, half the budget", _STATIC, 0.5),
     "static-75": Arm("static, three quarters of the budget", _STATIC, 0.75),
+    "static-200": Arm("static, twice the budget", _STATIC, 2.0),
     "dsa-50": Arm("dsa, half the budget", {}, 0.5),
     "own-errors": _planted(0.0),
     "planted-05": _planted(0.05),
@@ -91,7 +92,7 @@ ARMS: Mapping[str, Arm] = {
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "main": tuple(ARMS)[:13],
-    "curve": ("static-25", "static-50", "static-75", "dsa-50"),
+    "curve": ("static-25", "static-50", "static-75", "static-200", "dsa-50"),
     "errors": ("own-errors", "planted-05", "planted-15", "planted-30"),
     "all": tuple(ARMS),
 }

@@ -73,7 +73,7 @@ def _equal(results: Results) -> list[str]:
 def _pairs(results: Results) -> list[tuple[str, str]]:
     off = [(a, "dsa") for a in results if a.startswith("no-")]
     order = [("graph-order", "reverse-order")] if "graph-order" in results else []
-    half = [("dsa-50", arms.SOURCE)] if "dsa-50" in results else []
+    half = [pair for pair in (("dsa-50", arms.SOURCE), ("dsa", "static-200")) if set(pair) <= set(results)]
     data = [("dsa", "static-all")] if "static-all" in results else []
     return [*((a, arms.SOURCE) for a in _equal(results)), *data, *order, *off, *half]
 
@@ -92,7 +92,7 @@ def _differences(results: Results) -> Iterator[str]:
 def _points(results: Results, name: str) -> list[tuple[float, Estimate]]:
     """Trained tokens and accuracy on eval of an arm at each share of the budget that was run, and of the base."""
     base = [(0.0, over_seeds(results, arms.SOURCE, accuracy("eval", "before")))] if arms.SOURCE in results else []
-    which = [arm for arm in results if arm == name or arm in {f"{name}-{n}" for n in (25, 50, 75)}]
+    which = [arm for arm in results if arm == name or arm in {f"{name}-{n}" for n in (25, 50, 75, 200)}]
     tokens = {a: estimate([float(o["trained_tokens"]) for o in results[a].values()]).mean for a in which}
     return sorted([*base, *((tokens[a], over_seeds(results, a, accuracy("eval"))) for a in which)])
 

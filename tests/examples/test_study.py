@@ -408,12 +408,14 @@ def test_targets_by_hand() -> None:
     """dsa - static: 0.20, 0.22, 0.18 (reached) or 0.2, -0.1, 0.1 (mean 0.07, an interval over zero)."""
     found = [{"arm": "planted-15", "presets": {errors.SECOND_LOOK: {"removed": 9, "precision": 0.95, "recall": 0.91}}}]
     good = {"static": shares(0.5, 0.5, 0.5), "dsa": shares(0.7, 0.72, 0.68), "dsa-50": shares(0.5, 0.6, 0.4)}
+    good |= {"static-200": shares(0.7, 0.7, 0.7)}
     good |= {"graph-order": shares(0.6, 0.61, 0.62), "reverse-order": shares(0.5, 0.52, 0.51)}
-    assert verdicts(good, found) == ["reached"] * 7
+    assert verdicts(good, found) == ["reached"] * 8
     bad = {"static": shares(0.5, 0.5, 0.5), "dsa": shares(0.7, 0.4, 0.6, base=0.3), "dsa-50": shares(0.4, 0.6, 0.4)}
+    bad |= {"static-200": shares(0.6, 0.6, 0.6)}
     found[0]["presets"][errors.SECOND_LOOK]["recall"] = 0.89
-    assert verdicts(bad, found) == ["not reached"] * 3 + ["–"] + ["not reached"] * 2 + ["reached"]
-    assert verdicts({}, None) == ["–"] * 7
+    assert verdicts(bad, found) == ["not reached"] * 4 + ["–"] + ["not reached"] * 2 + ["reached"]
+    assert verdicts({}, None) == ["–"] * 8
 
 
 def test_arms_by_name_and_by_group() -> None:
