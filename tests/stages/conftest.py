@@ -54,7 +54,7 @@ SMALL: dict[str, Any] = {
     "evaluate": {"max_tokens": 4, "batch_size": 2},
 }
 #: Lines in order of arrival: compared sorted.
-ARRIVAL = ("prerequisites", "textbooks", "exercises", "rehearsal", "own_answers", "own_words", "rejected")
+ARRIVAL = ("prerequisites", "textbooks", "exercises", "rehearsal", "own_answers", "own_words", "rejected", "votes")
 OUTCOME = ("rounds", "training_dynamics", "evaluation")
 
 
