@@ -71,16 +71,16 @@ def _action(region: Region, settings: DynamicsSettings) -> tuple[Action, float]:
 
 def new_items(
     decisions: Sequence[Decision], exercises: Mapping[str, Exercise], graph: SkillGraph, settings: DynamicsSettings,
-    rng: np.random.Generator, *, max_skills: int = 3, known: Collection[str] = (),
+    rng: np.random.Generator, *, max_skills: int = 3, known: Collection[str] = (), limit: float = math.inf,
 ) -> list[Order]:  # fmt: skip
     """What the teacher is asked to write after a round: variants first, then compositions.
 
     Every hard example gets `variants_per_hard` variants, the hardest first, and the second of one only after the first
     of all. Easy ones are paired (see `pairing.pair`), and each pair gets `compositions_per_pair`. Together they are at
-    most max_new_fraction of the examples decided on; where both want more, each gets half of that. Nothing is made from
-    exercises of the skills `known` to the base before: the teacher's words for these teach nothing new.
+    most `limit`, and max_new_fraction of the examples decided on; where both want more, each gets half of that. Nothing
+    is made from exercises of the skills `known` to the base before: the teacher's words for these teach nothing new.
     """
-    most = math.floor(settings.max_new_fraction * len(decisions) + 1e-9)
+    most = math.floor(min(settings.max_new_fraction * len(decisions) + 1e-9, limit))
     decisions = [d for d in decisions if d.skill not in known]
     hard = sorted((d for d in decisions if d.region == "hard"), key=lambda d: (-d.score, d.example))
     variants = [

@@ -65,7 +65,7 @@ def run(context: Context) -> str:
         last = round == settings.rounds or trainer.position.tokens >= budget
         decisions = _decide(context, round, last)
         if not last:
-            _act(context, round, decisions)
+            _act(context, round, decisions, budget - trainer.position.tokens)
         trainer.position = replace(trainer.position, round=settings.rounds + 1 if last else round + 1, lines=0)
         trainer.save()
     if settings.average_from < 1:
@@ -244,14 +244,16 @@ def _decide(context: Context, round: int, last: bool) -> list[Decision]:
     return decisions
 
 
-def _act(context: Context, round: int, decisions: Sequence[Decision]) -> None:
-    """Have the teacher write variants of hard exercises and harder compositions of easy ones."""
+def _act(context: Context, round: int, decisions: Sequence[Decision], left: float) -> None:
+    """Have the teacher write variants of hard exercises and harder compositions of easy ones, no more than can be shown
+    once with what is `left` of the budget, target tokens."""
+    length = float(np.mean([o.tokens for o in context.folder.observations(round).read()]))
     graph = graph_stage.load(context)
     existing = exercise_stage.load(context, up_to_round=round - 1)
     orders = new_items(decisions, {e.id: e for e in existing}, graph, context.config.dynamics,
                        context.rng(STAGE, "new", round),
                        max_skills=context.config.exercises.max_composed_skills,
-                       known=own_words.knew(context))  # fmt: skip
+                       known=own_words.knew(context), limit=left / length)  # fmt: skip
     drafts = {}
     for number, order in enumerate(orders):
         id = f"r{round:02d}-{order.kind}-{number:04d}"

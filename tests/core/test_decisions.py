@@ -219,6 +219,7 @@ def test_new_items_by_hand() -> None:
         Order("composition", ("e1", "e2"), ("a", "b")),
     ]  # fmt: skip
     assert new_items(decisions, {**easy, **hard}, GRAPH, DynamicsSettings(max_new_fraction=0.1), rng) == []
+    assert len(new_items(decisions, {**easy, **hard}, GRAPH, DynamicsSettings(max_new_fraction=1), rng, limit=3.9)) == 3
     only = DynamicsSettings(max_new_fraction=1, variants_per_hard=2, compositions_per_pair=0)
     assert [o.parents for o in new_items(decisions, {**easy, **hard}, GRAPH, only, rng)] == [
         ("h2",), ("h1",), ("h0",), ("h2",), ("h1",), ("h0",),

@@ -180,6 +180,13 @@ def test_a_budget_over_rounds(training_desk: Any, undisturbed: Any, pretrained: 
     assert {e.round for e in run.exercises().read()} <= {0, *rounds[:-1]}
 
 
+def test_no_more_is_written_than_the_budget_can_show(training_desk: Any, undisturbed: Any, pretrained: int) -> None:
+    first = list(RunDir.read(undisturbed.folder).observations(1).read())
+    training_desk.run(tune={"budget_tokens": pretrained + int(1.2 * sum(o.tokens for o in first))})
+    rounds = [e.round for e in RunDir.read(training_desk.folder / "run").exercises().read()]
+    assert 0 < rounds.count(1) <= 0.2 * len(first)  # half as many as there are without a budget
+
+
 @pytest.mark.parametrize("number", [7, 2, 3])
 def test_a_budget_over_rounds_stopped_and_gone_on_with(training_desk: Any, undisturbed: Any, number: int) -> None:
     budget = {
