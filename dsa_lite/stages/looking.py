@@ -79,11 +79,9 @@ def second_look(
     with AnswerChecker(context.job.skill.checker) as checker:
         found = verdicts(context, STAGE, round, asked, checker, context.config.dynamics.second_look_votes)
     confirmed, refuted = (np.array([found.get(e.id) is verdict for e in examples]) for verdict in (True, False))
-    context.note(
-        STAGE,
-        f"round {round}: the teacher solved {len(asked)} exercises again; it confirms {confirmed.sum()} and refutes "
-        f"{refuted.sum()}",
-    )
+    if ask:
+        says = f"it confirms {confirmed.sum()} and refutes {refuted.sum()}"
+        context.note(STAGE, f"round {round}: the teacher solved {len(asked)} exercises again; {says}")
     return looked_at_again(regions, mean, confirmed, refuted, context.config.dynamics)
 
 
