@@ -207,10 +207,12 @@ class DynamicsSettings(Section):
     burn_in: int = Field(
         default=1,
         ge=0,
-        description="first epochs of the stage that are not looked at; nothing is called an error until they are over",
+        description="first epochs of the stage that are not looked at; nothing is an error by its loss until they are over",
     )
     min_epochs: int = Field(default=1, ge=1, description="recorded epochs below which an example stays unclassified")
-    probes: int = Field(default=96, ge=0, description="constructed error examples for the baseline; 0: no error region")
+    probes: int = Field(
+        default=96, ge=0, description="constructed error examples for the baseline; 0: the loss alone finds no error"
+    )
     probe_epochs: int = Field(default=3, ge=1)
     error_sigma: Literal["ignore", "le", "ge"] = Field(
         default="ignore", description="extra clause against the baseline's deviation"
