@@ -207,7 +207,7 @@ class DynamicsSettings(Section):
     burn_in: int = Field(
         default=1,
         ge=0,
-        description="first epochs of the stage that are not looked at; nothing is an error by its loss until they are over",
+        description="first epochs of the stage that are not looked at; until then nothing is an error by its loss",
     )
     min_epochs: int = Field(default=1, ge=1, description="recorded epochs below which an example stays unclassified")
     probes: int = Field(
