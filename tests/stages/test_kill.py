@@ -43,6 +43,7 @@ batch_size = 2
 [dynamics]
 probes = 16
 probe_epochs = 1
+max_new_fraction = 0.2
 [evaluate]
 limit = 8
 batch_size = 4
