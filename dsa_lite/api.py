@@ -74,7 +74,7 @@ class Run:
         """One row per exercise, sorted by its id (`example`): what was last decided about it, and the exercise.
 
         `loss` and `deviation` in nats per token, `weight` (see the setting `dynamics.easy_by`), `region`, `action`,
-        `skill`, `problem`, ...
+        `skill`, `problem`, `solved_again` (the teacher's answers when it solved it again), ...
         """
         return map_rows(RunDir.read(self.folder))
 

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from dsa_lite.io.run_folder.rundir import RunDir
 
 LEGEND = Text(
-    "loss: mean nats per token; spread: its deviation over the epochs; wrong: share with a wrong step, where checked",
+    "loss: mean nats per token; spread: its deviation over the epochs; wrong: share with a wrong step, where checked; "
+    "again: what the teacher answered when it solved an exercise again",
     style="dim",
 )
 
@@ -66,15 +67,16 @@ def print_rounds(console: Console, summary: Mapping[str, Any]) -> None:
 
 def print_map(console: Console, run: RunDir, *, examples: int) -> None:
     """The map as a table, then the most telling examples of each region."""
-    from dsa_lite.stages.report import region_rows, telling
+    from dsa_lite.stages.report import region_rows, solved_again, telling
 
+    again = solved_again(run)
     rows = [row for row in region_rows(run) if row.count]
     console.print(data_map(rows))
     console.print(LEGEND)
     for row in rows:
         for exercise, decision in telling(run, row.region, examples) if examples else ():
             console.print()
-            for line in example(exercise, decision):
+            for line in example(exercise, decision, again.get(exercise.id, ())):
                 console.print(line)
 
 

@@ -83,8 +83,8 @@ def data_map(rows: Iterable[RegionRow]) -> Table:
     return table
 
 
-def example(exercise: Exercise, decision: Decision) -> Iterable[RenderableType]:
-    """One example of a region, in a few lines."""
+def example(exercise: Exercise, decision: Decision, again: Sequence[str] = ()) -> Iterable[RenderableType]:
+    """One example of a region, in a few lines. `again`: what the teacher answered when it solved it again."""
     checked = "" if exercise.steps_right is None else "steps right" if exercise.steps_right else "a step is wrong"
     facts = (
         decision.region,
@@ -97,6 +97,8 @@ def example(exercise: Exercise, decision: Decision) -> Iterable[RenderableType]:
     grid.add_column(no_wrap=True, style="dim")
     for name, text in (("problem", exercise.problem), ("solution", exercise.solution), ("answer", exercise.answer)):
         grid.add_row(name, Text(clean(text, 160), overflow="fold"))
+    if again:
+        grid.add_row("again", Text(clean(" | ".join(again), 160), overflow="fold"))
     if exercise.sources:
         grid.add_row("source", Text(clean("; ".join(exercise.sources), 160), overflow="fold"))
     yield grid

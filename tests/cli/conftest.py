@@ -18,7 +18,7 @@ from dsa_lite.events import Note, StageFinished, StageProgress, StageStarted
 from dsa_lite.io.models.choosing import ModelChoice
 from dsa_lite.io.run_folder.rundir import RunDir
 from dsa_lite.io.settings.files import load_config
-from dsa_lite.records import Decision, Exercise, HeldOutItem, SkillPack, Topic
+from dsa_lite.records import Decision, Exercise, HeldOutItem, SkillPack, Topic, Vote
 from dsa_lite.stages import planning
 from dsa_lite.stages.context import Job
 from dsa_lite.stages.planning import Survey
@@ -84,6 +84,8 @@ def write_run(out: Path) -> dict[str, Any]:
         run.decisions(1).append(decision("e1", "Power rule", "error", "remove", 0.0))
         run.decisions(1).append(decision("e2", "Power rule", "hard", "keep", 1.0))
         run.decisions(1).append(decision("e3", "Chain rule", "easy", "down-weight", 0.3))
+        for number, answer in enumerate(("11x^2", None, "11x^2"), start=1):
+            run.votes().append(Vote(id=f"e1/{number}", exercise="e1", round=1, answer=answer))
         found = summary(out)
         run.write_summary(found)
     return found

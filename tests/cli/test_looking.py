@@ -50,7 +50,15 @@ def test_no_such_run(verb: str, tmp_path: Path, terminal: CliRunner) -> None:
 def test_map_by_region_and_skill(finished: Path, terminal: CliRunner, width: int) -> None:
     result = terminal.invoke(cli, ["map", str(finished)])
     assert result.exit_code == 0, result.output
-    for words in ("error", "down-weight", "100 %", "By skill", "a step is wrong", "[bold red]3 + 4[/]"):
+    for words in (
+        "error",
+        "down-weight",
+        "100 %",
+        "By skill",
+        "a step is wrong",
+        "[bold red]3 + 4[/]",
+        "11x^2 | 11x^2",
+    ):
         assert words in result.stdout
     assert all(c.isprintable() or c == "\n" for c in result.stdout)
     tables = result.stdout.split("By skill")[0].split("loss: mean")[0]
@@ -77,6 +85,7 @@ def test_map_of_one_skill_as_json(finished: Path, terminal: CliRunner) -> None:
     found = json.loads(terminal.invoke(cli, ["map", str(finished), "--skill", "power RULE", "--json"]).stdout)
     assert {row["region"]: row["count"] for row in found["regions"]} == {"error": 1, "hard": 1}
     assert [row["example"] for row in found["examples"]] == ["e1", "e2"]
+    assert [row["solved_again"] for row in found["examples"]] == [["11x^2", "11x^2"], []]
     assert found["regions"][0]["share_wrong"] == 1.0
     wrong = terminal.invoke(cli, ["map", str(finished), "--skill", "Powr rule"])
     assert wrong.exit_code == 2
