@@ -111,9 +111,8 @@ def _print_scatter(found: Found) -> None:
 
 
 def _print_tables(run: RunDir, found: Found, skill: str | None, examples: int) -> None:
-    from dsa_lite.cli.outcome import LEGEND
-    from dsa_lite.cli.tables import data_map, example, heading, skills_by_region, stdout_console
-    from dsa_lite.stages.report import solved_again
+    from dsa_lite.cli.outcome import LEGEND, print_examples
+    from dsa_lite.cli.tables import data_map, heading, skills_by_region, stdout_console
 
     console = stdout_console()
     if not found:
@@ -124,12 +123,8 @@ def _print_tables(run: RunDir, found: Found, skill: str | None, examples: int) -
     if skill is None:
         console.print(heading("By skill"))
         console.print(skills_by_region(_counts(found), list(found)))
-    again = solved_again(run)
-    for pairs in found.values():
-        for exercise, decision in pairs[:examples]:
-            console.print()
-            for line in example(exercise, decision, again.get(exercise.id, ())):
-                console.print(line)
+    if examples:
+        print_examples(console, run, [pair for pairs in found.values() for pair in pairs[:examples]])
 
 
 def _counts(found: Found) -> dict[str, dict[str, int]]:

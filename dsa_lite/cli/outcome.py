@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -23,6 +23,7 @@ from dsa_lite.cli.text import clean, duration
 
 if TYPE_CHECKING:
     from dsa_lite.io.run_folder.rundir import RunDir
+    from dsa_lite.records import Decision, Exercise
 
 LEGEND = Text(
     "loss: mean nats per token; spread: its deviation over the epochs; wrong: share with a wrong step, where checked; "
@@ -67,17 +68,24 @@ def print_rounds(console: Console, summary: Mapping[str, Any]) -> None:
 
 def print_map(console: Console, run: RunDir, *, examples: int) -> None:
     """The map as a table, then the most telling examples of each region."""
-    from dsa_lite.stages.report import region_rows, solved_again, telling
+    from dsa_lite.stages.report import region_rows, telling
 
-    again = solved_again(run)
     rows = [row for row in region_rows(run) if row.count]
     console.print(data_map(rows))
     console.print(LEGEND)
-    for row in rows:
-        for exercise, decision in telling(run, row.region, examples) if examples else ():
-            console.print()
-            for line in example(exercise, decision, again.get(exercise.id, ())):
-                console.print(line)
+    if examples:
+        print_examples(console, run, [pair for row in rows for pair in telling(run, row.region, examples)])
+
+
+def print_examples(console: Console, run: RunDir, pairs: Iterable[tuple[Exercise, Decision]]) -> None:
+    """Exercises with what was decided about them and what the teacher answered when it solved them again."""
+    from dsa_lite.stages.report import solved_again
+
+    again = solved_again(run)
+    for exercise, decision in pairs:
+        console.print()
+        for line in example(exercise, decision, again.get(exercise.id, ())):
+            console.print(line)
 
 
 def print_next(console: Console, summary: Mapping[str, Any], run: RunDir) -> None:

@@ -120,11 +120,12 @@ def doubtful(regions: NDArray[np.str_], mean: Floats, right: Flags, settings: Dy
     means, up to a share of second_look of the judged."""
     judged = regions != "unclassified"
     most = math.floor(settings.second_look * int(judged.sum()) + 1e-9)
-    order = np.argsort(-np.where(judged & ~right, mean, -np.inf), kind="stable")
+    if not settings.second_look:
+        return np.zeros_like(judged)
+    unsure = judged & ~right
     found = np.zeros_like(judged)
-    found[order[:most]] = True
-    errors = (regions == "error") if settings.second_look else np.zeros_like(judged)
-    return np.asarray((found & judged & ~right) | errors)
+    found[np.argsort(-np.where(unsure, mean, -np.inf), kind="stable")[:most]] = True
+    return np.asarray((found & unsure) | (regions == "error"))
 
 
 def looked_at_again(
