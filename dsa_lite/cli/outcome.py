@@ -79,9 +79,9 @@ def print_map(console: Console, run: RunDir, *, examples: int) -> None:
 
 def print_examples(console: Console, run: RunDir, pairs: Iterable[tuple[Exercise, Decision]]) -> None:
     """Exercises with what was decided about them and what the teacher answered when it solved them again."""
-    from dsa_lite.stages.report import solved_again
+    from dsa_lite.core.report_examples import solved_again
 
-    again = solved_again(run)
+    again = solved_again(run.votes().read())
     for exercise, decision in pairs:
         console.print()
         for line in example(exercise, decision, again.get(exercise.id, ())):

@@ -22,6 +22,7 @@ from dsa_lite.core.report_examples import (
     round_columns,
     rounded,
     skill_curves,
+    solved_again,
 )
 from dsa_lite.core.statistics import wilson
 from dsa_lite.records import (
@@ -34,6 +35,7 @@ from dsa_lite.records import (
     Rejected,
     Split,
     Textbook,
+    Vote,
 )
 
 SPLITS: tuple[Split, ...] = get_args(Split)
@@ -56,6 +58,7 @@ class RunRecords:
     textbooks: Sequence[Textbook] = ()
     exercises: Sequence[Exercise] = ()
     rejected: Sequence[Rejected] = ()
+    votes: Sequence[Vote] = ()
     observed: Sequence[Observed] = ()
     decisions: Mapping[int, Sequence[Decision]] = field(default_factory=dict)
     rounds: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
@@ -77,7 +80,7 @@ def report_data(records: RunRecords) -> dict[str, Any]:
         "edges": [[skills[a], skills[b]] for a, b in records.graph.edges] if records.graph else [],
         "wrong": _wrong(records, skills),
         "words": {"regions": REGIONS, "actions": ACTIONS, "origins": ORIGINS},
-        "examples": example_columns(exercises, skills, losses),
+        "examples": example_columns(exercises, skills, losses, solved_again(records.votes)),
         "rounds": round_columns(records.decisions, records.rounds, exercises),
         "curves": skill_curves(exercises, skills, losses),
         "rejects": _rejects(records.rejected),

@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, get_args
 
-from dsa_lite.records import REGIONS, Action, Decision, Exercise, Observed, Origin
+from dsa_lite.records import REGIONS, Action, Decision, Exercise, Observed, Origin, Vote
 
 ACTIONS: tuple[str, ...] = get_args(Action)
 ORIGINS: tuple[str, ...] = get_args(Origin)
@@ -32,11 +32,23 @@ def losses_by_epoch(observed: Iterable[Observed]) -> dict[str, dict[int, float]]
     return losses
 
 
+def solved_again(votes: Iterable[Vote]) -> dict[str, list[str]]:
+    """The answers of the teacher's new solutions of an exercise, by its id, those that gave one, in order."""
+    found: dict[str, list[str]] = {}
+    for vote in sorted(votes, key=lambda v: v.id):
+        if vote.answer is not None:
+            found.setdefault(vote.exercise, []).append(vote.answer)
+    return found
+
+
 def example_columns(
-    exercises: Sequence[Exercise], skills: Mapping[str, int], losses: Mapping[str, Mapping[int, float]]
+    exercises: Sequence[Exercise],
+    skills: Mapping[str, int],
+    losses: Mapping[str, Mapping[int, float]],
+    again: Mapping[str, Sequence[str]],
 ) -> dict[str, Any]:
     """Columns, one entry per exercise in use. `losses`: [first epoch seen, loss, loss, …], None where not seen;
-    `sources`: by row, of those that have any."""
+    `sources` and `again` (the teacher's new answers): by row, of those that have any."""
     number = {e.id: i for i, e in enumerate(exercises)}
     return {
         "id": [e.id for e in exercises],
@@ -50,6 +62,7 @@ def example_columns(
         "parents": [[number[p] for p in e.parents if p in number] for e in exercises],
         "losses": [_row(losses.get(e.id, {})) for e in exercises],
         "sources": {str(number[e.id]): list(e.sources) for e in exercises if e.sources},
+        "again": {str(number[e.id]): list(again[e.id]) for e in exercises if e.id in again},
     }
 
 

@@ -39,6 +39,7 @@ def read_records(run: RunDir) -> RunRecords:
         textbooks=run.textbooks().read(),
         exercises=run.lessons(),
         rejected=run.rejected().read(),
+        votes=run.votes().read(),
         observed=[o for r in range(1, max(rounds, default=0) + 2) for o in run.observations(r).read()],
         decisions={r: run.decisions(r).read() for r in rounds},
         rounds={r: run.read_round(r) for r in rounds},

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dsa_lite.core.in_use import in_use
+from dsa_lite.core.report_examples import solved_again
 from dsa_lite.core.statistics import mcnemar_exact, wilson
 from dsa_lite.io.html import report_page
 from dsa_lite.io.run_folder.rundir import RunDir
@@ -46,7 +47,7 @@ class RegionRow:
 
 
 def inputs(context: Context) -> dict[str, object]:
-    return {"report": 2}
+    return {"report": 3}
 
 
 def run(context: Context) -> str:
@@ -104,21 +105,12 @@ def map_rows(run: RunDir, pairs: Iterable[tuple[Exercise, Decision]] | None = No
     if pairs is None:
         exercises = {e.id: e for e in run.lessons()}
         pairs = [(exercises[d.example], d) for d in last_decisions(run) if d.example in exercises]
-    again = solved_again(run)
+    again = solved_again(run.votes().read())
     return [
         {**d.model_dump(), "problem": e.problem, "solution": e.solution, "answer": e.answer, "origin": e.origin,
          "steps_right": e.steps_right, "sources": list(e.sources), "solved_again": again.get(e.id, [])}
         for e, d in pairs
     ]  # fmt: skip
-
-
-def solved_again(run: RunDir) -> dict[str, list[str]]:
-    """The answers of the teacher's new solutions of an exercise, by its id, those that gave one, in order."""
-    found: dict[str, list[str]] = {}
-    for vote in sorted(run.votes().read(), key=lambda v: v.id):
-        if vote.answer is not None:
-            found.setdefault(vote.exercise, []).append(vote.answer)
-    return found
 
 
 def summarise(context: Context) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from dsa_lite.core.graph import from_node_link
 from dsa_lite.core.report_data import SAMPLES, RunRecords, report_data
 from dsa_lite.core.report_examples import rounded
 from dsa_lite.core.statistics import wilson
-from dsa_lite.records import REGIONS, Decision, Exercise, Graded, HeldOutItem, Observed, Rejected, Textbook
+from dsa_lite.records import REGIONS, Decision, Exercise, Graded, HeldOutItem, Observed, Rejected, Textbook, Vote
 
 GRAPH = from_node_link({
     "nodes": [{"id": "sums", "name": "Sums"}, {"id": "squares", "name": "Squares", "position": 1}],
@@ -50,6 +50,8 @@ def test_examples_in_use_stand_in_columns_with_their_losses() -> None:
             rejected=[Rejected(id="c", stage="exercises", reason="duplicate"),
                       Rejected(id="d", stage="tune", reason="too long")],
             observed=[*seen("b", e3=0.123456, e1=1.0), *seen("c", e0=9.0)],
+            votes=[Vote(id=f"{e}/{n}", exercise=e, round=1, answer=given)
+                   for e, n, given in (("b", 2, "8"), ("b", 1, "7"), ("a", 1, None), ("c", 1, "1"))],
         )
     )  # fmt: skip
     table = data["examples"]
@@ -58,6 +60,7 @@ def test_examples_in_use_stand_in_columns_with_their_losses() -> None:
     assert table["losses"] == [[], [1, 1, None, 0.1235], []]
     assert table["right"] == [None, 0, None]
     assert table["parents"] == [[], [0], []]
+    assert table["again"] == {"1": ["7", "8"]}  # a's new solution came to no answer
     assert table["round"] == [0, 0, 1]
     assert data["edges"] == [[0, 1]]
     assert [s["level"] for s in data["skills"]] == [0, 1]

@@ -17,7 +17,7 @@ from dsa_lite.core.report_data import RunRecords, report_data
 from dsa_lite.core.statistics import wilson
 from dsa_lite.io.html import read_records, render, report_page
 from dsa_lite.io.run_folder.rundir import RunDir
-from dsa_lite.records import Decision, Exercise, Graded, HeldOutItem, Observed, Rejected, Textbook
+from dsa_lite.records import Decision, Exercise, Graded, HeldOutItem, Observed, Rejected, Textbook, Vote
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "msedge", "chrome")
 HOSTILE = "</script><script>window.hacked=1</script><img src=x onerror=window.hacked=1>\u2028${1}<!--"
@@ -79,6 +79,7 @@ def run_of(items: list[Exercise], *, rounds: int = 2, name: str = "Squares") -> 
         textbooks=[Textbook(id="t", skill="squares", text=f"A square: {name}")],
         graded={("after", "eval"): wrong},
         items={"q1": HeldOutItem(id="q1", problem="What is 5 squared?", answer="25", topic="Squares")},
+        votes=[Vote(id=f"{items[0].id}/{n}", exercise=items[0].id, round=1, answer="15") for n in (1, 2)],
         rejected=[Rejected(id="x", stage="exercises", reason="duplicate", detail=name, sample=name)],
     )  # fmt: skip
 
@@ -173,11 +174,14 @@ def test_a_runs_folder_is_read_whole(tmp_path: Path) -> None:
         run.write_round(1, {"baseline": 2.5, "warnings": []})
         for round in (1, 3):  # the third was interrupted: it has decided nothing yet
             run.observations(round).append(Observed(example="e00000", epoch=round, loss=0.5, tokens=1, correct=1))
+        for vote in made.votes:
+            run.votes().append(vote)
         run.write_held_out("eval", made.items.values())
         run.graded("after", "eval").append(made.graded["after", "eval"][0])
         run.write_summary(summary())
     found = read_records(RunDir.read(tmp_path / "r"))
     assert (found.exercises, found.decisions, found.items) == (made.exercises, made.decisions, made.items)
+    assert found.votes == made.votes
     assert [o.epoch for o in found.observed] == [1, 3]
     assert (found.rounds[1]["baseline"], found.graph, found.stages["graph"]) == (2.5, None, "to do")
     assert report_data(found)["wrong"][0]["problem"] == "What is 5 squared?"
@@ -247,6 +251,14 @@ def test_a_point_is_read_by_clicking_it_and_by_keyboard_from_the_list(show: Show
     page.keyboard.press("Escape")
     page.mouse.click(spot["x"] + spot["width"] / 2, spot["y"] + spot["height"] / 2)
     assert page.text_content("#drawer h2") == title
+    page.fill("input[name=search]", "e00000")
+    shown.wait_for_count("1 of 40 examples")
+    page.locator("#list tbody button").click()
+    assert "The teacher, solving it again: 15 | 15" in shown.drawer()
+    page.fill("input[name=search]", "")
+    shown.wait_for_count("40 of 40 examples")
+    page.locator("#list tbody button").nth(3).click()
+    assert "solving it again" not in shown.drawer()
     page.click("#drawer >> text=↓")
     assert page.text_content("#drawer h2") != title
 

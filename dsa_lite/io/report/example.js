@@ -21,11 +21,13 @@ function describe(i) {
 function exampleBody(i) {
   const parents = examples.parents[i].map((p) => el("li", {}, exampleButton(p, short(examples.problem[p], 100))));
   const right = { 0: "A step of the solution is wrong.", 1: "Every step that could be checked is right." }[examples.right[i]];
+  const again = examples.again[i];
   const written = examples.round[i] ? `ordered by round ${examples.round[i]}` : "written before tuning";
   return [
     block("Problem", passage(examples.problem[i])),
     block("Solution", passage(examples.solution[i]), el("p", { class: "small" }, right || "No step could be checked by program.")),
-    block("Answer", passage(examples.answer[i])),
+    block("Answer", passage(examples.answer[i]),
+      ...(again ? [el("p", { class: "small" }, `The teacher, solving it again: ${again.join(" | ")}`)] : [])),
     block("Skills", el("p", { class: "chips" }, examples.skills[i].map(skillButton))),
     block("Origin", el("p", {}, `${data.words.origins[examples.origin[i]]}, ${written}`),
       ...(examples.sources[i] ? [el("p", { class: "small" }, `written from ${examples.sources[i].join("; ")}`)] : []),
