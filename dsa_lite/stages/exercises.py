@@ -142,15 +142,17 @@ def _settler(
         refused: dict[str, Refusal] = {}
         for item, readable in zip(items, checker.readable([i.answer for i in items]), strict=True):
             if not readable:
-                refused[item.id] = Refusal("answer cannot be checked", item.answer)
+                refused[item.id] = Refusal("answer cannot be checked", item.answer, item.problem)
             elif twin := index.find(item.problem):
-                refused[item.id] = Refusal("duplicate", f"the same problem as {twin}")
+                refused[item.id] = Refusal("duplicate", f"the same problem as {twin}", item.problem)
             else:
                 index.add(item.id, item.problem)
         left = [item for item in items if item.id not in refused] if votes else []
-        for id, agreeing in agreement(context, stage, round, left, checker, votes).items() if left else ():
-            if 2 * agreeing <= votes:
-                refused[id] = Refusal("outvoted", f"{agreeing} of {votes} new solutions agree")
+        agreeing = agreement(context, stage, round, left, checker, votes) if left else {}
+        for item in left:
+            if 2 * agreeing[item.id] <= votes:
+                found = f"{agreeing[item.id]} of {votes} new solutions agree"
+                refused[item.id] = Refusal("outvoted", found, item.problem)
         return refused
 
     return settle

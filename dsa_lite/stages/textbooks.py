@@ -69,7 +69,7 @@ def _repeated(items: Sequence[Textbook]) -> dict[str, Refusal]:
     for item in items:
         key = " ".join(item.text.split())
         if key in first:
-            refused[item.id] = Refusal("duplicate", f"the same text as {first[key]}")
+            refused[item.id] = Refusal("duplicate", f"the same text as {first[key]}", item.text)
         first.setdefault(key, item.id)
     return refused
 

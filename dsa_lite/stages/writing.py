@@ -26,10 +26,11 @@ SAMPLE_CHARS = 400
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why a reply or an item is not used."""
+    """Why a reply or an item is not used. `sample`: of an item, what of it is shown to people; of a reply, its text."""
 
     reason: str
     detail: str = ""
+    sample: str = ""
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ def fill(context: Context, writing: Writing[R]) -> list[R]:
         kept = dict(sorted(kept.items()))
         for id, refusal in writing.settle(list(kept.values())).items():
             if id not in state.rejected:
-                _reject(writing, state, rejections, id, refusal, sample=str(state.written[id]))
+                _reject(writing, state, rejections, id, refusal, sample=refusal.sample)
             kept.pop(slot_of(id))
         if len(kept) == len(slots):
             break

@@ -98,8 +98,8 @@ def test_the_first_slot_keeps_a_problem_that_two_slots_got(desk: Any) -> None:
         return desk.exercise_json(**(parts | {"problem": "How much is 3 and 8?"} if same else parts))
 
     kept, rejected = desk.write_exercises(ScriptedTeacher(script), exercises=FEW)
-    assert [(r.id, r.reason, r.detail) for r in rejected] == [
-        ("squares-s-000", "duplicate", "the same problem as multiplication-s-000")
+    assert [(r.id, r.reason, r.detail, r.sample) for r in rejected] == [
+        ("squares-s-000", "duplicate", "the same problem as multiplication-s-000", "How much is 3 and 8?")
     ]
     assert "squares-s-000.1" in [e.id for e in kept]
     assert rejected[0].tokens_out == 0, "its tokens would be counted twice: they stand in exercises.jsonl"
