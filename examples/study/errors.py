@@ -121,9 +121,9 @@ def found_regions(seen: Seen, preset: str, line: Baseline, settings: DynamicsSet
     return classify(shown.mean, shown.deviation, seen.raw.seen, line, chosen, seen.sure)[0]
 
 
-def solved_again(job: Job, run: RunDir, seen: Seen, line: Baseline) -> NDArray[np.str_]:
+def solved_again(job: Job, run: RunDir, exercises: Sequence[Exercise], seen: Seen, line: Baseline) -> NDArray[np.str_]:
     """Where our rule puts each example (N,) once the teacher has solved again what is in doubt."""
-    by_id = {e.id: e for e in first_exercises(run)}
+    by_id = {e.id: e for e in exercises}
     regions = found_regions(seen, "skill", line, job.config.dynamics)
     context = Context(job, run, lambda event: None)
     try:
@@ -131,7 +131,6 @@ def solved_again(job: Job, run: RunDir, seen: Seen, line: Baseline) -> NDArray[n
         return second_look(context, ROUND, examples, regions, seen.scores.mean, seen.sure)[0]
     finally:
         context.close()
-        run.close()
 
 
 def rankings(seen: Seen, cartography: Baseline) -> dict[str, Floats]:
@@ -144,15 +143,15 @@ def rankings(seen: Seen, cartography: Baseline) -> dict[str, Floats]:
 
 def detect(out: Path, study: Study, seed: int, arm: str) -> dict[str, Any]:
     """One line of errors.json: figures of every rule, and of our rule's baseline by the number of probes."""
-    run = RunDir.read(folder(out, seed, arm))
-    job = study.job(out, seed, arm)
-    settings = job.config.dynamics
-    seen = read_seen(run, first_exercises(run), settings)
-    probes = probe_losses(out, study, seed, arm)
-    usual = probes[min(COUNTS, key=lambda n: abs(n - settings.probes))]
-    lines = {preset: baseline(seen, preset, *usual) for preset in ("skill", "global", "cartography")}
-    own = {preset: found_regions(seen, preset, line, settings) == "error" for preset, line in lines.items()}
-    own[SECOND_LOOK] = solved_again(job, run, seen, lines["skill"]) == "error"
+    with RunDir.read(folder(out, seed, arm)) as run:
+        job, exercises = study.job(out, seed, arm), first_exercises(run)
+        settings = job.config.dynamics
+        seen = read_seen(run, exercises, settings)
+        probes = probe_losses(out, study, seed, arm)
+        usual = probes[min(COUNTS, key=lambda n: abs(n - settings.probes))]
+        lines = {preset: baseline(seen, preset, *usual) for preset in ("skill", "global", "cartography")}
+        own = {preset: found_regions(seen, preset, line, settings) == "error" for preset, line in lines.items()}
+        own[SECOND_LOOK] = solved_again(job, run, exercises, seen, lines["skill"]) == "error"
     ranked = rankings(seen, lines["cartography"])
     counts = {"of the wrong": int(seen.wrong.sum()), "of our rule": int(own["skill"].sum())}
     return {
