@@ -50,21 +50,25 @@ def map_command(
     from dsa_lite.io.run_folder.rundir import RunDir
 
     folder = RunDir.read(run)
-    found = _found(folder, [region] if region else REGIONS)
-    if skill is not None:
+    mapped = found = _found(folder)
+    if skill is not None and mapped:
         found = _of_skill(found, skill)
+    if region is not None:
+        found = {name: pairs for name, pairs in found.items() if name == region}
     if as_json:
         _print_json(folder, found)
+    elif not found:
+        click.echo(f"No exercise{' of this skill' if skill else ''} is in the region {region}." if mapped else NOTHING)
     elif scatter:
         _print_scatter(found)
     else:
         _print_tables(folder, found, skill, num_examples)
 
 
-def _found(run: RunDir, regions: list[str]) -> Found:
+def _found(run: RunDir) -> Found:
     from dsa_lite.stages.report import telling
 
-    found = {name: telling(run, name, 10**9) for name in regions}
+    found = {name: telling(run, name, 10**9) for name in REGIONS}
     return {name: pairs for name, pairs in found.items() if pairs}
 
 
@@ -102,9 +106,6 @@ def _print_scatter(found: Found) -> None:
     from dsa_lite.cli.tables import stdout_console
 
     console = stdout_console()
-    if not found:
-        console.print(NOTHING)
-        return
     points = [(d.deviation, d.loss, d.region) for pairs in found.values() for _, d in pairs]
     for line in scatter(points, console.width):
         console.print(line)
@@ -115,9 +116,6 @@ def _print_tables(run: RunDir, found: Found, skill: str | None, examples: int) -
     from dsa_lite.cli.tables import data_map, heading, skills_by_region, stdout_console
 
     console = stdout_console()
-    if not found:
-        console.print(NOTHING)
-        return
     console.print(data_map(_rows(run, found)))
     console.print(LEGEND)
     if skill is None:

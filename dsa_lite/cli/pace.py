@@ -25,7 +25,7 @@ class Pace:
     """Progress of one stage. Work found on disk by a resumed run does not count as speed."""
 
     def __init__(self, started: StageStarted, clock: Callable[[], float] = time.monotonic) -> None:
-        self.stage, self.label = started.stage, started.label
+        self.stage, self.label, self._first_label = started.stage, started.label, started.label
         self.unit = started.unit or UNITS.get(started.stage, "")
         self.done, self.total, self.tokens, self.in_flight = 0, started.total, 0, 0
         self._clock = clock
@@ -40,7 +40,7 @@ class Pace:
         elif not self._seen and progress.done <= 1:
             self._seen.append((self._start, 0, 0))
         self.done, self.total, self.tokens = progress.done, progress.total, progress.tokens
-        self.label, self.in_flight = progress.label or self.label, progress.in_flight
+        self.label, self.in_flight = progress.label or self._first_label, progress.in_flight
         self._seen.append((now, progress.done, progress.tokens))
         if len(self._seen) == 3 and self._seen[0] == (self._start, 0, 0):
             self._seen.popleft()  # loading a model is no measure of what comes after it

@@ -81,11 +81,15 @@ def report_data(records: RunRecords) -> dict[str, Any]:
         "wrong": _wrong(records, skills),
         "words": {"regions": REGIONS, "actions": ACTIONS, "origins": ORIGINS},
         "examples": example_columns(exercises, skills, losses, solved_again(records.votes)),
-        "rounds": round_columns(records.decisions, records.rounds, exercises),
+        "rounds": round_columns(records.decisions, records.rounds, exercises, _last_round(records)),
         "curves": skill_curves(exercises, skills, losses),
         "rejects": _rejects(records.rejected),
         "settings": _settings(records.settings),
     }
+
+
+def _last_round(records: RunRecords) -> int | None:
+    return max(records.decisions, default=None) if records.stages.get("tune") == "done" else None
 
 
 def _run(records: RunRecords) -> dict[str, Any]:

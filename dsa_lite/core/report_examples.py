@@ -74,9 +74,15 @@ def _row(losses: Mapping[int, float]) -> list[float | int | None]:
 
 
 def round_columns(
-    by_round: Mapping[int, Sequence[Decision]], facts_of: Mapping[int, Mapping[str, Any]], exercises: Sequence[Exercise]
+    by_round: Mapping[int, Sequence[Decision]],
+    facts_of: Mapping[int, Mapping[str, Any]],
+    exercises: Sequence[Exercise],
+    last: int | None,
 ) -> list[dict[str, Any]]:
-    """What each round decided: counts, and columns of decisions; `example` numbers the rows of `examples`."""
+    """What each round decided: counts, and columns of decisions; `example` numbers the rows of `examples`.
+
+    `last`: the round after which nothing was trained, and so nothing removed; None: that is still to come.
+    """
     number = {e.id: i for i, e in enumerate(exercises)}
     written = Counter(e.round for e in exercises)
     found = []
@@ -88,7 +94,7 @@ def round_columns(
         facts = facts_of.get(round, {})
         found.append({
             "round": round, "examples": len(decisions), "new": written[round],
-            "removed": actions["remove"], "down": actions["down-weight"],
+            "removed": 0 if round == last else actions["remove"], "down": actions["down-weight"],
             "loss": rounded(math.fsum(losses) / len(losses)) if losses else None,
             "baseline": rounded(facts.get("baseline")), "warnings": [str(w) for w in facts.get("warnings") or ()],
             "regions": [regions[region] for region in REGIONS],

@@ -69,19 +69,18 @@ def second_look(
     mean, right (N,): as the regions were found by. The user's own answers are not the teacher's to refute.
     """
     chosen = doubtful(regions, mean, right, context.config.dynamics)
-    before = None if ask else {v.exercise for v in context.folder.votes().read()}
-    asked = [
-        e for e, doubt in zip(examples, chosen, strict=True)
-        if doubt and e.origin != "imported" and (before is None or e.id in before)
-    ]  # fmt: skip
+    asked = [e for e, doubt in zip(examples, chosen, strict=True) if doubt and e.origin != "imported"]
     if not asked:
         return regions, []
     with AnswerChecker(context.job.skill.checker) as checker:
-        found = verdicts(context, STAGE, round, asked, checker, context.config.dynamics.second_look_votes)
+        found = verdicts(context, STAGE, round, asked, checker, context.config.dynamics.second_look_votes, ask=ask)
     confirmed, refuted = (np.array([found.get(e.id) is verdict for e in examples]) for verdict in (True, False))
     if ask:
-        says = f"it confirms {confirmed.sum()} and refutes {refuted.sum()}"
-        context.note(STAGE, f"round {round}: the teacher solved {len(asked)} exercises again; {says}")
+        new = {v.exercise for v in context.folder.votes().read() if v.round == round} & {e.id for e in asked}
+        says = (
+            f"the teacher, {len(new)} of them solved again now, confirms {confirmed.sum()} and refutes {refuted.sum()}"
+        )
+        context.note(STAGE, f"round {round}: {len(asked)} exercises are in doubt; {says}")
     return looked_at_again(regions, mean, confirmed, refuted, context.config.dynamics)
 
 

@@ -116,7 +116,8 @@ def map_rows(run: RunDir, pairs: Iterable[tuple[Exercise, Decision]] | None = No
 def summarise(context: Context) -> dict[str, Any]:
     """Everything evaluation/summary.json holds. Only `seconds` differs between two runs of the same seed."""
     job, folder = context.job, context.folder
-    rounds = [_round(folder, r) for r in folder.rounds()]
+    numbers = folder.rounds()
+    rounds = [_round(folder, r, last=r == numbers[-1]) for r in numbers]
     scores = {w: {s: _score(evaluate.graded(context, w, s)) for s in evaluate.SPLITS} for w in evaluate.WHEN}
     p_values = {s: _mcnemar(context, s) for s in evaluate.SPLITS}
     counts = Counter(d.region for d in last_decisions(folder))
@@ -164,14 +165,15 @@ def _topics(context: Context) -> list[dict[str, Any]]:
     return rows
 
 
-def _round(folder: RunDir, number: int) -> dict[str, Any]:
+def _round(folder: RunDir, number: int, last: bool) -> dict[str, Any]:
+    """What the summary says of a round. What the last one finds wrong stays: nothing is trained after it."""
     decisions = folder.decisions(number).read()
     counts = Counter(d.region for d in decisions)
     return {
         "round": number,
         "examples": len(decisions),
         "new": sum(e.round == number for e in _live(folder)),
-        "removed": sum(d.action == "remove" for d in decisions),
+        "removed": 0 if last else sum(d.action == "remove" for d in decisions),
         "loss": _mean([d.loss for d in decisions]) if decisions else None,
         "regions": {region: counts[region] for region in REGIONS},
         **folder.read_round(number),

@@ -73,7 +73,7 @@ def run(context: Context) -> str:
         trainer.save()
     context.student.save(context.folder.adapter)
     used = exercise_stage.lessons(context, up_to_round=settings.rounds)
-    return f"{settings.rounds} rounds, {len(used)} exercises, {trainer.position.tokens:,} tokens trained"
+    return f"{len(context.folder.rounds())} rounds, {len(used)} exercises, {trainer.position.tokens:,} tokens trained"
 
 
 def _start_from_pretraining(context: Context) -> None:

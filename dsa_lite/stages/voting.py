@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from dsa_lite.core.replies import read_solution
+from dsa_lite.errors import TeacherError
 from dsa_lite.io.answers.checker import AnswerChecker
 from dsa_lite.records import Exercise, Vote
 from dsa_lite.stages import graph as graph_stage
@@ -18,34 +19,47 @@ def agreement(
     """How many of `votes` new solutions of each exercise end in its own answer, by id.
 
     Solutions are on disk as they arrive and asked for once; a solution that is cut off or malformed agrees with
-    nothing. A solution's seed follows from its id, so that an interruption changes no vote.
+    nothing. A solution's seed follows from its id, so that an interruption changes no vote. Raises TeacherError where
+    the teacher answers nothing at all.
     """
-    own = {e.id: e.answer for e in items}
-    given = [(id, answer) for id, answers in _solved(context, stage, round, items, votes).items() for answer in answers]
-    counts = dict.fromkeys(own, 0)
-    for (id, _), same in zip(given, checker.same([(own[id], answer) for id, answer in given]), strict=True):
-        counts[id] += same
-    return counts
+    return _agreeing(items, _solved(context, stage, round, items, range(1, votes + 1)), checker)
 
 
 def verdicts(
-    context: Context, stage: str, round: int, items: Sequence[Exercise], checker: AnswerChecker, votes: int
-) -> dict[str, bool]:
+    context: Context, stage: str, round: int, items: Sequence[Exercise], checker: AnswerChecker, votes: int, *,
+    ask: bool = True,
+) -> dict[str, bool]:  # fmt: skip
     """Whether the teacher confirms each exercise's answer, by id: no entry where its solutions say neither.
 
     One solution that agrees confirms. Where it does not there are `votes` of them: if most agree with the exercise it
-    is confirmed, if most agree with one another on something else it is refuted.
+    is confirmed, if most agree with one another on something else it is refuted. The solutions that let it in
+    (`exercises.verify`) do not count: they agreed. `ask`: otherwise only what was said before holds.
     """
-    agreeing = agreement(context, stage, round, items, checker, 1)
-    found = {id: True for id, count in agreeing.items() if count}
+    first = context.config.exercises.votes + 1
+
+    def solved(of: Sequence[Exercise], count: int) -> dict[str, list[str]]:
+        return _solved(context, stage, round, of, range(first, first + count), ask=ask)
+
+    found = {id: True for id, count in _agreeing(items, solved(items, 1), checker).items() if count}
     doubted = [e for e in items if e.id not in found]
-    answers = _solved(context, stage, round, doubted, votes)
-    for e in doubted:
-        if 2 * sum(checker.same([(e.answer, answer) for answer in answers[e.id]])) > votes:
-            found[e.id] = True
-        elif 2 * _most_alike(answers[e.id], checker) > votes:
-            found[e.id] = False
+    answers = solved(doubted, votes)
+    for id, count in _agreeing(doubted, answers, checker).items():
+        if 2 * count > votes:
+            found[id] = True
+        elif 2 * _most_alike(answers[id], checker) > votes:
+            found[id] = False
     return found
+
+
+def _agreeing(
+    items: Sequence[Exercise], answers: Mapping[str, Sequence[str]], checker: AnswerChecker
+) -> dict[str, int]:
+    """How many of the answers to each exercise are its own, by id."""
+    given = [(e.id, e.answer, answer) for e in items for answer in answers[e.id]]
+    counts = {e.id: 0 for e in items}
+    for (id, *_), same in zip(given, checker.same([(own, answer) for _, own, answer in given]), strict=True):
+        counts[id] += same
+    return counts
 
 
 def _most_alike(answers: Sequence[str], checker: AnswerChecker) -> int:
@@ -54,19 +68,13 @@ def _most_alike(answers: Sequence[str], checker: AnswerChecker) -> int:
 
 
 def _solved(
-    context: Context, stage: str, round: int, items: Sequence[Exercise], votes: int
-) -> dict[str, list[str]]:  # fmt: skip
-    """The answers that new solutions come to, by id: none of those that were cut off or malformed."""
-    log = context.folder.votes()
-    found = {v.id: v for v in log.read()}
-    wanted = _requests(context, items, votes)
-    requests = [r for r in wanted if r.id not in found]
-    for done, reply in enumerate(context.teacher.write(requests) if requests else (), start=1):
-        vote = _vote(reply, round)
-        log.append(vote)
-        found[vote.id] = vote
-        context.progress(stage, done, len(requests), label="solved again")
-    log.sync()
+    context: Context, stage: str, round: int, items: Sequence[Exercise], numbers: range, *, ask: bool = True
+) -> dict[str, list[str]]:
+    """The answers that the new solutions of these numbers come to, by id: none of those cut off or malformed."""
+    wanted = _requests(context, items, numbers)
+    found = {v.id: v for v in context.folder.votes().read()}
+    if missing := [r for r in wanted if r.id not in found] if ask else []:
+        found |= _asked(context, stage, round, missing)
     answers: dict[str, list[str]] = {e.id: [] for e in items}
     for vote in (found[r.id] for r in wanted if r.id in found):
         if vote.answer is not None:
@@ -74,7 +82,32 @@ def _solved(
     return answers
 
 
-def _requests(context: Context, items: Sequence[Exercise], votes: int) -> list[Request]:
+def _asked(context: Context, stage: str, round: int, requests: Sequence[Request]) -> dict[str, Vote]:
+    """New votes by id. A reply that failed is none: it is asked for again when the run goes on."""
+    log, tokens = context.folder.votes(), 0
+    found: dict[str, Vote] = {}
+    failed: list[str] = []
+    for done, reply in enumerate(context.teacher.write(requests), start=1):
+        if reply.finish == "error":
+            failed.append(reply.error)
+        else:
+            vote = found[reply.id] = _vote(reply, round)
+            log.append(vote)
+        tokens += reply.tokens_out
+        context.progress(
+            stage, done, len(requests), tokens, label="solved again", in_flight=context.look_at_teacher(),
+            **({"failed": len(failed)} if failed else {}),
+        )  # fmt: skip
+    log.sync()
+    if failed:
+        text = f"{len(failed)} of {len(requests)} new solutions failed, the last one with: {failed[-1]}"
+        if len(failed) == len(requests) >= context.config.teacher.min_replies:
+            raise TeacherError(text, hint="see to the teacher, then start again: what was written is kept")
+        context.note(stage, text, warning=True)
+    return found
+
+
+def _requests(context: Context, items: Sequence[Exercise], numbers: range) -> list[Request]:
     """Each solver sees what the documents say on it, as the writer did."""
     graph, tokens = graph_stage.load(context), context.config.exercises.max_tokens
     return [
@@ -83,7 +116,7 @@ def _requests(context: Context, items: Sequence[Exercise], votes: int) -> list[R
             passages=context.library.named(e.sources),
         )
         for e in items
-        for n in range(1, votes + 1)
+        for n in numbers
     ]  # fmt: skip
 
 

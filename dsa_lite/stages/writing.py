@@ -116,6 +116,7 @@ def _ask(
         return
     asked = dict(wanted)
     total = len(writing.slots)
+    label = f"round {writing.round}, new {writing.unit}" if writing.round else ""
     requests: Iterator[Request] = (slot.ask(id) for id, slot in wanted)
     for reply in context.teacher.write(requests):
         result = _judge(writing, asked[reply.id], reply)
@@ -130,7 +131,7 @@ def _ask(
         rejected = sum(n for reason, n in state.fresh.items() if reason)
         lost: dict[str, Any] = {"cut off": state.fresh["unfinished"], "failed": state.fresh["not written"]}
         context.progress(
-            writing.stage, kept, total, state.tokens, in_flight=context.look_at_teacher(), rejected=rejected,
+            writing.stage, kept, total, state.tokens, label, context.look_at_teacher(), rejected=rejected,
             **{name: count for name, count in lost.items() if count},
         )  # fmt: skip
         _check_yield(context, writing, state)

@@ -92,6 +92,22 @@ def test_map_of_one_skill_as_json(finished: Path, terminal: CliRunner) -> None:
     assert "did you mean 'Power rule'" in wrong.stderr
 
 
+def test_map_says_which_filter_left_nothing(finished: Path, terminal: CliRunner, tmp_path: Path) -> None:
+    def said(*words: str) -> str:
+        result = terminal.invoke(cli, ["map", *words])
+        assert result.exit_code == 0
+        return result.stdout
+
+    for more in ([], ["--scatter"]):
+        assert "No exercise is in the region unclassified." in said(str(finished), "--region", "unclassified", *more)
+    assert "No exercise of this skill is in the region easy." in said(
+        str(finished), "--region", "easy", "--skill", "power-rule"
+    )
+    with RunDir.open(tmp_path / "begun", {"skill": "sums"}, {}):
+        pass
+    assert "Nothing has been mapped here yet" in said(str(tmp_path / "begun"), "--skill", "power-rule")
+
+
 def test_the_schema_is_a_settings_file_with_every_default(terminal: CliRunner) -> None:
     text = terminal.invoke(cli, ["config", "schema"]).stdout
     assert Config.model_validate(tomllib.loads(text)) == Config()

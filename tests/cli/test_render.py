@@ -65,6 +65,15 @@ def test_another_loop_of_the_same_stage_starts_anew() -> None:
     assert pace.count_words() == "3/50"
 
 
+def test_a_label_lasts_as_long_as_its_loop_says_so() -> None:
+    pace = Pace(StageStarted("exercises", 0, "", "goes on where it stopped"))
+    labels = []
+    for label in ("", "solved again", ""):
+        pace.update(StageProgress("exercises", 1, 9, label=label))
+        labels.append(pace.label)
+    assert labels == ["goes on where it stopped", "solved again", "goes on where it stopped"]
+
+
 def test_lines_come_now_and_then() -> None:
     clock, out = Clock(), io.StringIO()
     lines = Lines(out, clock)

@@ -97,6 +97,13 @@ def test_rounds_count_and_point_at_examples() -> None:
     assert (second["new"], second["down"], second["weight"], second["baseline"]) == (0, 1, [0.3], None)
 
 
+def test_what_the_last_round_finds_wrong_stays() -> None:
+    wrong = {round: [decision("a", "error", "remove", 2.0, 0.0)] for round in (1, 2)}
+    tuning = records(exercises=[exercise("a", "sums")], decisions=wrong)
+    for stages, removed in (({"tune": "running"}, [1, 1]), ({"tune": "done"}, [1, 0])):
+        assert [r["removed"] for r in report_data(replace(tuning, stages=stages))["rounds"]] == removed
+
+
 def test_skills_carry_the_score_of_their_own_topic_and_what_is_still_wrong() -> None:
     item = HeldOutItem(id="t1", problem="5^2+1?", answer="26", topic="Squares", skills=("Sums", "Squares", "Reading"))
     data = report_data(

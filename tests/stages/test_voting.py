@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from dsa_lite.errors import TeacherError
 from dsa_lite.io.answers.checker import AnswerChecker
 from dsa_lite.records import Exercise
 from dsa_lite.stages import exercises, graph
@@ -100,6 +101,50 @@ SUMS = {
     "scattered": ("1 plus 1", "2"),
     "mute": ("1 plus 2", "4"),
 }
+
+
+SUM = Exercise(id="e", problem="What is 3 plus 4?", solution="s", answer="7", skills=("addition",), origin="single")
+
+
+def look_at(desk: Any, model: Any, *, ask: bool = True, items: tuple[Exercise, ...] = (SUM,), **settings: Any) -> Any:
+    """What the teacher says of some sums in round 2."""
+    with desk.context(model, graph={"expand": False}, **settings) as context:
+        graph.run(context)
+        with AnswerChecker("math") as checker:
+            return verdicts(context, "tune", 2, items, checker, 3, ask=ask)
+
+
+def saying(answer: str, asked: list[str]) -> ScriptedTeacher:
+    def solve(request: Request) -> str:
+        asked.append(request.id)
+        return json.dumps({"solution": "I add.", "answer": answer})
+
+    return ScriptedTeacher(solve)
+
+
+def test_a_reply_that_failed_is_no_vote_and_is_asked_for_again(desk: Any) -> None:
+    asked: list[str] = []
+    down = ScriptedTeacher(lambda r: desk.reply(r, "", "error", "HTTP 503: overloaded"))
+    assert look_at(desk, down) == {}
+    assert "new solutions failed, the last one with: HTTP 503: overloaded" in desk.warnings()[-1]
+    assert look_at(desk, saying("7", asked)) == {"e": True}
+    assert asked == ["e/1"]
+    many = tuple(SUM.model_copy(update={"id": f"m{i}"}) for i in range(3))
+    with pytest.raises(TeacherError, match="3 of 3 new solutions failed"):
+        look_at(desk, down, items=many, teacher={"min_replies": 3})
+
+
+def test_the_solutions_that_let_an_exercise_in_do_not_confirm_it_again(desk: Any) -> None:
+    asked: list[str] = []
+    assert look_at(desk, saying("8", asked), exercises={"verify": "vote:3"}) == {"e": False}
+    assert asked == ["e/4", "e/5", "e/6"]
+
+
+def test_unasked_the_teacher_says_what_it_said_before(desk: Any) -> None:
+    asked: list[str] = []
+    assert look_at(desk, saying("8", asked), ask=False) == {}
+    assert look_at(desk, saying("8", asked)) == look_at(desk, saying("7", asked), ask=False) == {"e": False}
+    assert asked == ["e/1", "e/2", "e/3"]
 
 
 def verdicts_on_sums(desk: Any, votes: int) -> tuple[dict[str, bool], list[str]]:

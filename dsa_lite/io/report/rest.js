@@ -31,7 +31,7 @@ function rounds() {
   const rows = data.rounds.map((r) => el("tr", {}, el("th", { scope: "row" }, String(r.round)), el("td", { class: "wide" }, stack(r)),
     [count(r.examples), count(r.removed), count(r.down), count(r.new), figure(r.loss)].map((text, k) => el("td", { "data-title": titles[k + 2] }, text))));
   box.append(el("p", {}, "After each round every example got a region: errors are removed, easy ones are shown less often or " +
-    "count less, hard ones and pairs of easy ones have the teacher write new exercises for the next round."),
+    "count less, hard ones and pairs of easy ones have the teacher write new exercises for the next round. After the last one nothing is changed any more."),
   el("div", { class: "scroll" }, el("table", { class: "figures rounds" }, el("thead", {}, el("tr", {}, titles.map((text) => el("th", { scope: "col" }, text)))), el("tbody", {}, rows))),
   el("p", { class: "legend" }, data.words.regions.map((region, k) => (data.rounds.some((r) => r.regions[k]) ? tag(region) : null))));
   for (const r of data.rounds) for (const text of r.warnings) box.append(notice(`Round ${r.round}: ${text}`));
