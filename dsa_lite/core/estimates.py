@@ -110,13 +110,15 @@ def costs(config: Config, counts: Counts, measured: Measured) -> dict[str, Cost]
     drawing = measured.draw.seconds(draws, max(1, min(256, chats)))
     solving = _own_words(config, counts.skills, total, measured)
     asked = counts.skills if config.graph.expand else 0
+    pretrain = _pretrain(config, passages, measured)
+    rehearsed = chats if counts.chats is None else counts.chats
     return {
         "graph": _written(asked, measured.kind("prerequisites"), config.teacher.attempts),
         "textbooks": textbooks,
         "exercises": exercises,
         "rehearsal": Cost(items=chats, seconds=measured.open_student + drawing + solving if chats or solving else 0.0),
-        "pretrain": _pretrain(config, passages, measured),
-        "tune": _tune(config, total, counts.imported, chats if counts.chats is None else counts.chats, measured),
+        "pretrain": pretrain,
+        "tune": _tune(config, total, counts.imported, rehearsed, pretrain.trained_tokens, measured),
         "evaluate": _evaluate(config, _held_out(config, counts, measured), measured),
         "report": Cost(items=total),
     }
@@ -174,25 +176,32 @@ def _pretrain(config: Config, passages: int, measured: Measured) -> Cost:
     )  # fmt: skip
 
 
-def _tune(config: Config, exercises: int, imported: int, chats: int, measured: Measured) -> Cost:
+def _tune(config: Config, exercises: int, imported: int, chats: int, read: int, measured: Measured) -> Cost:
+    """`read`: target tokens of the textbooks, which a budget counts as well."""
     settings, dynamics, remake, solve = config.tune, config.dynamics, measured.kind("remake"), measured.kind("solve")
     makes_new = dynamics.variants_per_hard > 0 or dynamics.compositions_per_pair > 0
     rehearsed = chats if config.rehearsal.weight > 0 else 0
     probes = min(dynamics.probes, exercises) * dynamics.probe_epochs
+    left = max(0, settings.budget_tokens - read) / measured.targets if settings.budget_tokens else math.inf
     new = steps = requests = solves = 0
     unseen, tokens = max(0, exercises - imported), 0.0
     for round_number in range(1, settings.rounds + 1):
-        steps += settings.epochs * math.ceil((exercises + new + rehearsed) / settings.batch_size)
-        tokens += settings.epochs * (
-            (exercises + rehearsed) * measured.exercise_tokens + new * measured.remake_tokens
-        ) + probes * measured.exercise_tokens  # fmt: skip
-        if round_number < settings.rounds:
-            solves += round(dynamics.second_look * unseen)
-            ordered = math.floor(dynamics.max_new_fraction * (exercises + new)) if makes_new else 0
-            requests += round(ordered * remake.tries(config.teacher.attempts))
-            solves += ordered * config.exercises.votes
-            unseen = remake.kept(ordered, config.teacher.attempts)
-            new += unseen
+        epoch = (exercises + rehearsed) * measured.exercise_tokens + new * measured.remake_tokens
+        most = left / max(epoch, 1.0)
+        last = round_number == settings.rounds or most <= settings.epochs
+        epochs = most if last and math.isfinite(most) else settings.epochs
+        steps += math.ceil(epochs * math.ceil((exercises + new + rehearsed) / settings.batch_size))
+        tokens += epochs * epoch + probes * measured.exercise_tokens
+        left -= epochs * epoch
+        if last:
+            break
+        solves += round(dynamics.second_look * unseen)
+        most_new = min(dynamics.max_new_fraction * (exercises + new), left / max(measured.exercise_tokens, 1.0))
+        ordered = math.floor(most_new) if makes_new else 0
+        requests += round(ordered * remake.tries(config.teacher.attempts))
+        solves += ordered * config.exercises.votes
+        unseen = remake.kept(ordered, config.teacher.attempts)
+        new += unseen
     seconds = tokens * measured.tune_token + requests * remake.seconds + solves * solve.seconds
     return Cost(
         items=exercises + new, requests=requests + solves, steps=steps,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -13,6 +13,7 @@ from dsa_lite.core.replies import read_prerequisites, read_solution
 from dsa_lite.errors import TeacherError
 from dsa_lite.records import Exercise, Passage, Textbook
 from dsa_lite.stages import exercises as exercise_stage
+from dsa_lite.stages import setting_aside
 from dsa_lite.stages import textbooks as textbook_stage
 from dsa_lite.stages.context import Context
 from dsa_lite.stages.held_out import HeldOutGuard
@@ -208,3 +209,33 @@ def _keep(sample: TeacherSample, kind: str, item: Exercise | Textbook | str | No
 
 def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values)
+
+
+def kinds_of_run(context: Context, done: Collection[str]) -> dict[str, Kind]:
+    """What the finished writing stages of the run folder cost per reply; new exercises of a round cost the same.
+
+    A vote takes as long as a reply of its stage: their times are not told apart.
+    """
+    found: dict[str, Kind] = {}
+    folder = context.folder
+    logs: dict[str, tuple[str, Sequence[Textbook | Exercise]]] = {
+        "textbooks": ("textbook", folder.textbooks().read()),
+        "exercises": ("exercise", [e for e in folder.exercises().read() if e.round == 0]),
+    }
+    for stage, (name, items) in logs.items():
+        entry = folder.stage(stage)
+        if stage not in done or entry is None or not entry.seconds:
+            continue
+        written = [item for item in items if item.tokens_out]
+        aside = (setting_aside.KEPT, setting_aside.UNCONFIRMED, setting_aside.TRAINED_ON)  # usable, but for the test
+        lost = [r for r in folder.rejected().read() if r.stage == stage and r.reason not in aside]
+        unwritten = [r for r in lost if r.tokens_out]  # what was settled later stands among the written, too
+        votes = [v for v in folder.votes().read() if v.round == 0] if stage == "exercises" else []
+        replies = len(written) + len(unwritten)
+        if replies:
+            tokens = sum(item.tokens_out for item in [*written, *unwritten]) / replies
+            seconds = entry.seconds / (replies + len(votes))
+            found[name] = Kind(seconds, tokens, max(0.05, 1 - len(lost) / replies))
+            if votes:
+                found["solve"] = Kind(seconds, sum(v.tokens_out for v in votes) / len(votes), 1.0)
+    return found

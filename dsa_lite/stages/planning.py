@@ -5,12 +5,13 @@ What the run folder tells is taken from there; what it does not, from a calibrat
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from dsa_lite.config import Config
-from dsa_lite.core.estimates import Cost, Counts, Kind, Measured, costs, static_cost
+from dsa_lite.core.estimates import Cost, Counts, Measured, costs, static_cost
 from dsa_lite.core.fitting import FREE, Fitted, fit
 from dsa_lite.core.graph import GraphBuilder, SkillGraph
 from dsa_lite.events import STAGES
@@ -19,13 +20,13 @@ from dsa_lite.io.machine import crowded, peak_memory
 from dsa_lite.io.run_folder.contents import RUN
 from dsa_lite.io.run_folder.rundir import RunDir, require_same
 from dsa_lite.records import Decomposition, Exercise, Textbook
-from dsa_lite.stages import evaluate, pipeline, rehearsal, setting_aside, static_arm
+from dsa_lite.stages import evaluate, pipeline, rehearsal, setting_aside, static_arm, tune
 from dsa_lite.stages import exercises as exercise_stage
 from dsa_lite.stages import graph as graph_stage
 from dsa_lite.stages import textbooks as textbook_stage
 from dsa_lite.stages.context import Context, Job
 from dsa_lite.stages.measuring_student import StudentSample, measure_student
-from dsa_lite.stages.measuring_teacher import TeacherSample, measure_teacher
+from dsa_lite.stages.measuring_teacher import TeacherSample, kinds_of_run, measure_teacher
 
 TEXTS = 96  # exercises and passages of an earlier stage that are trained on for the measurement
 LEAST = 0.05  # share of a stage from which its own pace is trusted
@@ -153,6 +154,8 @@ def _progress(context: Context, stage: str) -> float:
     if stage in ("pretrain", "tune"):
         saved = folder.load_checkpoint(stage)
         epochs = config.pretrain.epochs if stage == "pretrain" else config.tune.rounds * config.tune.epochs
+        if saved and stage == "tune" and math.isfinite(most := tune.allowance(context)):
+            return min(1.0, float(saved[1]["tokens"]) / most)
         return min(1.0, saved[1]["epoch"] / epochs) if saved and epochs else 0.0
     skills = len(_graph(context, {"graph"} if stage != "graph" else set()).skills)
     held_out = 2 * sum(len(evaluate.items_of(context, split)) for split in evaluate.SPLITS)
@@ -200,7 +203,7 @@ def _measure(
 ) -> None:
     start, found.crowded = time.perf_counter(), crowded()
     config = context.config
-    sample, kinds = TeacherSample(), _kinds_of_run(context, done)
+    sample, kinds = TeacherSample(), kinds_of_run(context, done)
     writes = {"graph", "textbooks", "exercises"} - set(done)
     if writes or ("tune" not in done and config.tune.rounds > 1 and "exercise" not in kinds):
         say(f"measuring the teacher {context.teacher.name}")
@@ -235,25 +238,3 @@ def _texts(
         ]
     passages = textbook_stage.load(context)[:TEXTS] if "textbooks" in done else sample.textbooks
     return own, sample.remakes, [t.text for t in passages] or [f"{e.problem}\n{e.solution}" for e in own]
-
-
-def _kinds_of_run(context: Context, done: Collection[str]) -> dict[str, Kind]:
-    """What the finished writing stages of the run folder cost per reply; new exercises of a round cost the same."""
-    found: dict[str, Kind] = {}
-    folder = context.folder
-    logs: dict[str, tuple[str, Sequence[Textbook | Exercise]]] = {
-        "textbooks": ("textbook", folder.textbooks().read()),
-        "exercises": ("exercise", [e for e in folder.exercises().read() if e.round == 0]),
-    }
-    for stage, (name, items) in logs.items():
-        entry = context.folder.stage(stage)
-        if stage not in done or entry is None or not entry.seconds:
-            continue
-        written = [item for item in items if item.tokens_out]
-        lost = [r for r in context.folder.rejected().read() if r.stage == stage]
-        unwritten = [r for r in lost if r.tokens_out]  # what was settled later stands among the written, too
-        replies = len(written) + len(unwritten)
-        if replies:
-            tokens = sum(item.tokens_out for item in [*written, *unwritten]) / replies
-            found[name] = Kind(entry.seconds / replies, tokens, max(0.05, 1 - len(lost) / replies))
-    return found

@@ -59,7 +59,7 @@ def run(context: Context) -> str:
     if not trainer.resume():
         _start_from_pretraining(context)
         trainer.save()
-    budget = _budget(context)
+    budget = allowance(context)
     while (round := trainer.position.round) <= settings.rounds:
         _train_round(context, trainer, round, budget)
         last = round == settings.rounds or trainer.position.tokens >= budget
@@ -81,7 +81,7 @@ def _start_from_pretraining(context: Context) -> None:
     context.student.reset_optimizer()
 
 
-def _budget(context: Context) -> float:
+def allowance(context: Context) -> float:
     """Target tokens that this stage may train on: what pretraining has left of the budget; infinite without one."""
     budget = context.config.tune.budget_tokens
     if not budget:

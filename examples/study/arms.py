@@ -23,7 +23,7 @@ class Size:
 
 
 SIZES = {
-    "full": Size({}, 800_000),  # what the bundled pair writes and trains on by default
+    "full": Size({}, 850_000),  # what the bundled pair writes, and about what it trains on, by default
     "small": Size(
         {
             "exercises.single_per_skill": 32, "exercises.composed_per_skill": 5, "textbooks.per_skill": 1,

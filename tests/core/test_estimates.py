@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from dsa_lite.config import Config
-from dsa_lite.core.estimates import Batched, Counts, Kind, Measured, costs, static_cost
+from dsa_lite.core.estimates import Batched, Cost, Counts, Kind, Measured, costs, static_cost
 from dsa_lite.core.fitting import FEWEST, FILL, FREE, MOST, fit, with_budget
 
 CONFIG = Config.model_validate(
@@ -67,6 +67,24 @@ def test_tuning_grows_by_the_new_exercises_of_a_round() -> None:
     assert tune.trained_tokens == tokens / 2
     assert tune.seconds == pytest.approx(tokens * 0.01 + new * (3.0 + 0.25) + 5.0)
     assert tune.teacher_tokens == new * (30 + 8)
+
+
+def test_a_budget_ends_the_tuning_wherever_it_is_and_lasts_until_it_is_used_up() -> None:
+    def tune(budget: int, rounds: int) -> Cost:
+        part = CONFIG.tune.model_copy(update={"budget_tokens": budget, "rounds": rounds})
+        return costs(CONFIG.model_copy(update={"tune": part}), COUNTS, MEASURED)["tune"]
+
+    probes = 2 * 10 * 10
+    # 450 targets are read; an epoch of 85 examples has 850 tokens, half of them targets
+    found = tune(450 + 1275, 9)
+    assert found.trained_tokens == (2 * 850 + probes + 850 + probes) / 2
+    assert (found.items, found.requests, found.steps) == (57 + 5, 2 * 5, 2 * 11 + 11)  # 11 of the second round's 12
+    found = tune(450 + 425, 9)
+    assert (found.trained_tokens, found.requests, found.steps) == ((850 + probes) / 2, 0, 11)
+    assert tune(450 + 4250, 1).trained_tokens == (8500 + probes) / 2
+    assert tune(450, 9).trained_tokens == probes / 2
+    found = tune(450 + 855, 9)  # ten tokens are left after the first round: one more exercise can be shown
+    assert (found.items, found.requests) == (57 + 1, 2 * 1)
 
 
 def test_a_share_of_the_teachers_exercises_is_solved_again_once() -> None:

@@ -14,8 +14,10 @@ from dsa_lite.core.fitting import FREE
 from dsa_lite.errors import RunFolderError, TeacherError
 from dsa_lite.events import STAGES, Event, StageProgress
 from dsa_lite.io.run_folder.rundir import RunDir
+from dsa_lite.records import Rejected
 from dsa_lite.stages import context as context_module
-from dsa_lite.stages import measuring_student, pipeline
+from dsa_lite.stages import measuring_student, pipeline, setting_aside
+from dsa_lite.stages.measuring_teacher import kinds_of_run
 from dsa_lite.stages.planning import Survey, fitted, survey
 from dsa_lite.testing import ScriptedTeacher
 
@@ -124,6 +126,40 @@ def test_a_stopped_stage_is_continued_at_its_own_pace(desk: Any, look: Callable[
     share = found.progress["exercises"]
     assert stage.basis == "its own pace so far"
     assert stage.seconds == pytest.approx(stage.taken * (1 - share) / share)
+
+
+def test_a_stopped_tuning_is_as_far_as_its_budget_is_spent(desk: Any, look: Callable[..., Survey]) -> None:
+    budgeted: dict[str, Any] = {"tune": {"rounds": 1, "budget_tokens": 3000}, "student": {"checkpoint_seconds": 0.001}}
+
+    def listen(event: Event) -> None:
+        if isinstance(event, StageProgress) and event.stage == "tune" and event.done >= 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        desk.run(None, "stopped", emit=listen, **budgeted)
+    found = look("stopped", **budgeted)
+    with RunDir.read(desk.folder / "stopped") as run:
+        read, tuned = (int(run.load_checkpoint(stage)[1]["tokens"]) for stage in ("pretrain", "tune"))
+    assert 0 < found.progress["tune"] == tuned / (3000 - read) < 1
+
+
+def test_solving_and_setting_aside_are_no_cost_of_writing(desk: Any) -> None:
+    settings = {"exercises": {"verify": "vote:3", "single_per_skill": 2, "composed_per_skill": 0}}
+    desk.write_exercises(ScriptedTeacher(desk.answer), "voted", **settings)
+    with desk.context(ScriptedTeacher({}), "voted", **settings) as context:
+        folder = context.folder
+        folder.begin("exercises", "x")
+        folder.add_seconds("exercises", 6.0)
+        folder.rejected().append(Rejected(id="aside", stage="exercises", reason=setting_aside.KEPT))
+        kinds = kinds_of_run(context, {"exercises"})
+        votes = folder.votes().read()
+        written = [e for e in folder.exercises().read() if e.tokens_out]
+        lost = [r for r in folder.rejected().read() if r.stage == "exercises" and r.id != "aside"]
+    replies = len(written) + sum(r.tokens_out > 0 for r in lost)
+    assert len(votes) >= 3 * 8
+    assert kinds["exercise"].seconds == kinds["solve"].seconds == 6.0 / (replies + len(votes))
+    assert kinds["exercise"].usable == pytest.approx(1 - len(lost) / replies)
+    assert kinds["solve"].tokens == sum(v.tokens_out for v in votes) / len(votes)
 
 
 def test_the_errors_of_the_run_itself(desk: Any, look: Callable[..., Survey]) -> None:
