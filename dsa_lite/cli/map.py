@@ -48,9 +48,11 @@ def map_command(
     RUN is a run folder or the name of a run. The most telling examples of each region stand first.
     """
     from dsa_lite.io.run_folder.rundir import RunDir
+    from dsa_lite.stages.report import by_region
 
     folder = RunDir.read(run)
-    mapped = found = _found(folder)
+    mapped: Found = by_region(folder)
+    found = mapped
     if skill is not None and mapped:
         found = _of_skill(found, skill)
     if region is not None:
@@ -63,13 +65,6 @@ def map_command(
         _print_scatter(found)
     else:
         _print_tables(folder, found, skill, num_examples)
-
-
-def _found(run: RunDir) -> Found:
-    from dsa_lite.stages.report import telling
-
-    found = {name: telling(run, name, 10**9) for name in REGIONS}
-    return {name: pairs for name, pairs in found.items() if pairs}
 
 
 def _of_skill(found: Found, skill: str) -> Found:

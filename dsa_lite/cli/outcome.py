@@ -68,13 +68,13 @@ def print_rounds(console: Console, summary: Mapping[str, Any]) -> None:
 
 def print_map(console: Console, run: RunDir, *, examples: int) -> None:
     """The map as a table, then the most telling examples of each region."""
-    from dsa_lite.stages.report import region_rows, telling
+    from dsa_lite.stages.report import by_region, region_rows
 
     rows = [row for row in region_rows(run) if row.count]
     console.print(data_map(rows))
     console.print(LEGEND)
     if examples:
-        print_examples(console, run, [pair for row in rows for pair in telling(run, row.region, examples)])
+        print_examples(console, run, [pair for pairs in by_region(run).values() for pair in pairs[:examples]])
 
 
 def print_examples(console: Console, run: RunDir, pairs: Iterable[tuple[Exercise, Decision]]) -> None:

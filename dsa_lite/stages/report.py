@@ -92,12 +92,18 @@ def _mean(values: Sequence[float]) -> float:
     return math.fsum(values) / len(values) if values else math.nan
 
 
-def telling(run: RunDir, region: str, n: int) -> list[tuple[Exercise, Decision]]:
-    """The n examples that show best what a region is: lowest loss for easy ones, highest for the others."""
+def by_region(run: RunDir) -> dict[str, list[tuple[Exercise, Decision]]]:
+    """The examples of every region that has any, those first that show best what it is: lowest loss for easy ones,
+    highest for the others."""
     exercises = {e.id: e for e in run.lessons()}
-    members = [d for d in last_decisions(run) if d.region == region and d.example in exercises]
-    members.sort(key=lambda d: (d.score if region == "easy" else -d.score, d.example))
-    return [(exercises[d.example], d) for d in members[:n]]
+    found: dict[str, list[tuple[Exercise, Decision]]] = {region: [] for region in REGIONS}
+    for d in last_decisions(run):
+        if d.example in exercises:
+            found[d.region].append((exercises[d.example], d))
+    for region, pairs in found.items():
+        sign = 1 if region == "easy" else -1
+        pairs.sort(key=lambda pair: (sign * pair[1].score, pair[1].example))
+    return {region: pairs for region, pairs in found.items() if pairs}
 
 
 def map_rows(run: RunDir, pairs: Iterable[tuple[Exercise, Decision]] | None = None) -> list[dict[str, Any]]:

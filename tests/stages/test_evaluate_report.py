@@ -172,7 +172,7 @@ def test_rounds_regions_rejects_and_tokens_are_counted(summary: dict[str, Any]) 
 def test_the_data_map_counts_each_example_once_and_tells_the_share_of_wrong_ones(desk: Any, summary: Any) -> None:
     with desk.context(ScriptedTeacher({}), graph={"expand": False}) as context:
         rows = {r.region: r for r in report.region_rows(context.folder)}
-        telling = [e.id for e, _ in report.telling(context.folder, "error", 5)]
+        telling = [e.id for e, _ in report.by_region(context.folder)["error"][:5]]
     assert {name: row.count for name, row in rows.items() if row.count} == {"error": 1, "easy": 1}
     error = rows["error"]
     assert (error.loss, error.deviation, error.weight, error.action, error.share_wrong) == (1.5, 0.25, 0, "remove", 1.0)
