@@ -12,6 +12,13 @@ FUNCTIONS = (
 )  # fmt: skip
 
 _ANSWER = re.compile(r"\banswer(?:\s+is)?\s*(?:\*\*|__)?\s*:\s*(.*)$", re.IGNORECASE)
+_HEADING = re.compile(r"[#*_\s]*(?:final\s+)?answer[*_\s]*()", re.IGNORECASE)
+_MARK = re.compile(r"####\s*(\S.*)")
+_IS_ANSWER = re.compile(r"\banswer\s+is\b\s*(?!not\b)(\S[^\n]*)", re.IGNORECASE)
+_IS_ANSWER_AGAIN = re.compile(r"^\W*(?:so\W+)?(?:the\s+)?(?:final\s+|correct\s+)?answer\s+is\b\s*:?\s*", re.IGNORECASE)
+_THINK = r"(?:think|thinking|thought|reasoning)"
+_THINK_OPEN, _THINK_CLOSE = (re.compile(rf"<{slash}{_THINK}>|\[{slash}THINK\]", re.IGNORECASE) for slash in ("", "/"))
+_THOUGHT = re.compile(rf"<({_THINK})>.*?</\1>|\[THINK\].*?\[/THINK\]", re.IGNORECASE | re.DOTALL)
 _SIGNS = str.maketrans(
     {"−": "-", "–": "-", "—": "-", "‐": "-", "‑": "-", "·": "*", "×": "*", "⋅": "*", "∙": "*", "÷": "/", "⁄": "/"}
     | {"∕": "/", "π": "pi", "√": "sqrt", "’": "'", "′": "'", "≤": "<=", "≥": ">="}
@@ -22,36 +29,72 @@ _LATEX_WORDS = (
     (re.compile(r"\\pm(?![A-Za-z])"), "±"),
     (re.compile(r"\\(?:left|right|displaystyle)(?![A-Za-z])"), ""),
     (re.compile(r"\\[dt]frac(?![A-Za-z])"), r"\\frac"),
+    (re.compile(r"(?<=\d)\\frac\{(\d+)\}\{(\d+)\}"), r" \1/\2"),
     (re.compile(r"\\(?:[,;!: ]|quad(?![A-Za-z]))"), " "),
     (re.compile(r"\\(?:text|mathrm|textbf|mathbf)\{([^{}]*)\}"), r"\1"),
 )
+_CHOICE_WORDS = re.compile(
+    r"^(?:(?:so|therefore|thus|hence|the|my|final|correct|right|best|answer|option|choice|is)\b[\s,]*:?\s*)+",
+    re.IGNORECASE,
+)
+_CHOICE = re.compile(r"[(\[{*\"']*\s*([A-Za-z])\s*(?:[)\]}.:,;*\"'。]|$|\s[-–—]\s|\s(?:because|since|as)\b)")
+_MORE_CHOICES = re.compile(
+    r"[\s)\]}.:*]*(?:,|;|/|&|\+|\bor\b|\band\b|\s)[\s,]*(?:or|and)?\s*[(\[*]*[A-J](?![\w'’])[^\w]*(?:\W|$)"
+)
+_OTHER_CHOICE = re.compile(r"\b(?:or|and|also)\s+(?:option\s+)?\(?[A-J]\)")
 _NUMBER = re.compile(
     r"([+-]?)(\d{1,40}|\d{1,3}(?:,\d{3}){1,6})(\.\d{1,40})?(?:/(\d{1,40}))?|([+-]?)(\.\d{1,40})", re.ASCII
 )
 
 
 def extract_answer(reply: str) -> str | None:
-    r"""The text after the last "Answer:", else what stands in the last \boxed{…}, else None."""
-    lines = reply.splitlines()
+    r"""The answer that a reply gives: what follows the last "Answer:", or the "####" of its last line, else what
+    stands in the last \boxed{…}, else what the last "the answer is" says, else None. What was only thought is none.
+    """
+    lines = without_thinking(reply).splitlines()
     for i in range(len(lines) - 1, -1, -1):
-        found = _ANSWER.search(lines[i])
+        found = _ANSWER.search(lines[i]) or _HEADING.fullmatch(lines[i])
         if found is None:
             continue
         following = (line for line in lines[i + 1 :] if line.strip())
-        text = _stripped(found[1]) or _stripped(next(following, ""))
+        text = _said(found[1] or "") or _said(next(following, ""))
         if text:
             return text
-    boxed = _last_boxed(reply)
-    return _stripped(boxed) or None if boxed is not None else None
+    last = next((line for line in reversed(lines) if line.strip()), "")
+    if (mark := _MARK.fullmatch(last.strip())) is not None:
+        return _said(mark[1]) or None
+    text = "\n".join(lines)
+    if (boxed := _last_boxed(text)) is not None:
+        return without_marks(boxed) or None
+    said = list(_IS_ANSWER.finditer(text))
+    return _said(said[-1][1]) or None if said else None
+
+
+def without_thinking(reply: str) -> str:
+    """The reply without its thinking part, also where the template opened it, or where it was never closed."""
+    text = _THOUGHT.sub("", reply)
+    opened, closed = _THINK_OPEN.search(text), list(_THINK_CLOSE.finditer(text))
+    if closed:
+        text = text[closed[-1].end() :]
+    elif opened:
+        text = text[: opened.start()]
+    return text
+
+
+def _said(text: str) -> str:
+    """What follows "Answer:", without "the answer is" said once more and without sentences after it."""
+    text = _IS_ANSWER_AGAIN.sub("", text.strip(), count=1)
+    text = re.sub(r"[.\s]*\bI hope (?:it|this) is correct\W*$", "", text, flags=re.IGNORECASE)
+    return without_marks(re.split(r"(?<=[\d$%})\]])\.\s+(?=[A-Z])", text, maxsplit=1)[0])
 
 
 def before_answer(reply: str) -> str | None:
     """What a reply says before "Answer:", without the beginning of that sentence; all where there is none, None where
     it says that more than once."""
-    lines = reply.splitlines()
+    lines = without_thinking(reply).splitlines()
     found = [(i, match) for i, line in enumerate(lines) if (match := _ANSWER.search(line))]
     if not found:
-        return reply.strip()
+        return "\n".join(lines).strip()
     if len(found) > 1:
         return None
     i, match = found[0]
@@ -59,7 +102,7 @@ def before_answer(reply: str) -> str | None:
     return "\n".join([*lines[:i], sentences[0] + sentences[1].strip()]).strip()
 
 
-def _stripped(text: str) -> str:
+def without_marks(text: str) -> str:
     """Without emphasis, dollar signs, a box, or the full stop of the sentence."""
     before = None
     while text != before:
@@ -101,11 +144,11 @@ def normalise(answer: str) -> str:
 
 def _normalised(text: str) -> str:
     text = re.sub(r"[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿ]+", lambda m: _exponent(m[0].translate(_SUPERSCRIPTS)), text)
-    text = re.sub(r"(?<=\d)(?=[¼-¾⅐-⅞])", "+", text)
+    text = re.sub(r"(?<=\d)(?=[¼-¾⅐-⅞])", " ", text)
     text = unicodedata.normalize("NFKC", text).translate(_SIGNS)
     for pattern, replacement in _LATEX_WORDS:
         text = pattern.sub(replacement, text)
-    text = _stripped(text).replace("$", "").replace("**", "^")
+    text = without_marks(text).replace("$", "").replace("**", "^")
     text = re.sub(r"\^(?:\{([+-]?\w+)\}|\(([+-]?\w+)\))", lambda m: _exponent(m[1] or m[2]), text)
     text = re.sub(r"\s+", " ", text).strip()
     return text.casefold() if has_words(text) else re.sub(r"(?<!\d) | (?!\d)", "", text)
@@ -162,8 +205,15 @@ def plain_number(text: str) -> Fraction | None:
 
 
 def choice_letter(text: str) -> str | None:
-    """The letter of a multiple-choice answer, as a capital: "B", "(b)", "B. Paris", "option C"."""
-    text = _stripped(unicodedata.normalize("NFKC", re.sub(r"\\(?:text|mathrm|textbf)\{([^{}]*)\}", r"\1", text)))
-    text = re.sub(r"^(?:(?:the|answer|option|choice|is)\b\s*:?\s*)+", "", text, flags=re.IGNORECASE)
-    found = re.match(r"[(\[{]?\s*([A-Za-z])\s*(?:[)\]}.:,]|$)", text)
-    return found[1].upper() if found else None
+    """The letter of a multiple-choice answer, as a capital: "B", "(b)", "B. Paris", "option C", "The answer is B".
+
+    None where several are named ("A, C", "A) or C)") and where none stands at the beginning.
+    """
+    text = re.sub(r"\\(?:text|mathrm|textbf|mathbf|rm)\s*\{([^{}]*)\}", r"\1", unicodedata.normalize("NFKC", text))
+    text = without_marks(text.strip().rstrip("。"))
+    text = _CHOICE_WORDS.sub("", without_marks(text.strip("\"'“”‘’ ")))
+    text = without_marks(text.strip("\"'“”‘’ "))
+    found = _CHOICE.match(text)
+    if found is None or _MORE_CHOICES.match(text, found.end(1)) or _OTHER_CHOICE.search(text, found.end()):
+        return None
+    return found[1].upper()

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
+from dsa_lite.core.answers import read_value
 from dsa_lite.core.encoding import encode_prompt
-from dsa_lite.core.grading import extract_answer, normalise, plain_number, same_text
+from dsa_lite.core.grading import extract_answer, normalise, same_text
 from dsa_lite.io.answers.checker import AnswerChecker
 from dsa_lite.io.jsonl import Log
 from dsa_lite.records import Graded, HeldOutItem
@@ -55,7 +56,7 @@ def _grade(checker: AnswerChecker, batch: Sequence[HeldOutItem], texts: Sequence
 
 def _repeats(item: HeldOutItem, answer: str) -> bool:
     """Whether an answer is no work but a whole expression of the problem: "Expand x(x+1)" answered "x(x+1)"."""
-    if same_text(item.answer, answer) or plain_number(answer) is not None:
+    if same_text(item.answer, answer) or read_value(answer) is not None:
         return False
     expression = r"\s?".join(re.escape(sign) for sign in normalise(answer).casefold() if not sign.isspace())
     whole = rf"(?<![\w.(^*/+-])(?<![-+*/^] ){expression}(?![\w()^]|\.\w|\s?[-+*/])"

@@ -73,7 +73,7 @@ def test_before_answer(reply: str, before: str | None) -> None:
         ("No  Solution", "no solution"),
         ("$5$", "5"),
         ("½", "1/2"),
-        ("2½", "2+1/2"),
+        ("2½", "2 1/2"),
         ("\\left(x\\right)", "(x)"),
         ("\\dfrac{1}{2}", "\\frac{1}{2}"),
         ("3\\cdot x", "3*x"),

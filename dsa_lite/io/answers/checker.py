@@ -14,7 +14,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from dsa_lite.core.grading import choice_letter, normalise, plain_number, same_text, same_words
+from dsa_lite.core.answers import read_value, reduced, same_value
+from dsa_lite.core.grading import choice_letter, normalise, same_text, same_words
 from dsa_lite.errors import DsaError
 from dsa_lite.records import Checker
 
@@ -67,13 +68,14 @@ class AnswerChecker:
             return letter is not None and letter == choice_letter(answer)
         if self.checker == "exact":
             return same_words(gold, answer)
+        gold, answer = reduced(gold), reduced(answer)
+        one, two = read_value(gold), read_value(answer)
+        if one is not None and two is not None:
+            return same_value(one, two)
         if same_text(gold, answer):
             return True
         if not normalise(gold) or not normalise(answer):
             return False
-        one, two = plain_number(gold), plain_number(answer)
-        if one is not None and two is not None and "." not in gold + answer:
-            return one == two
         key = (gold, answer)
         if key not in self._same:
             self._same[key] = self._ask({"do": "same", "gold": gold, "answer": answer})
@@ -84,8 +86,11 @@ class AnswerChecker:
             return False
         if self.checker == "choice":
             return choice_letter(answer) is not None
+        if self.checker == "exact":
+            return bool(normalise(answer))
+        answer = reduced(answer)
         text = normalise(answer)
-        if self.checker == "exact" or not text:
+        if not text or read_value(answer) is not None:
             return bool(text)
         if all(part and _POLYNOMIAL.fullmatch(part) and part[-1].isalnum() for part in text.split(";")):
             return True

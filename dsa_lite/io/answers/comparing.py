@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from random import Random
 
-from dsa_lite.core.grading import normalise, plain_number, same_text
+from dsa_lite.core.answers import read_value, same_value
+from dsa_lite.core.grading import normalise, same_text
 from dsa_lite.io.answers.expressions import Node, Unreadable, compute, parse
 from dsa_lite.io.answers.latex import without_latex
 
@@ -22,6 +23,9 @@ _TRIALS = 14
 
 def same(gold: str, answer: str, latex_check: LatexCheck) -> bool:
     """Equal as mathematics. `latex_check` is asked where the plain reader cannot read one of the two."""
+    values = read_value(gold), read_value(answer)
+    if values[0] is not None and values[1] is not None:
+        return same_value(values[0], values[1])
     if same_text(gold, answer):
         return True
     one, two = _written(gold), _written(answer)
@@ -51,6 +55,8 @@ def readable(answer: str, latex_reads: Callable[[str], bool]) -> bool:
 
 
 def _part_readable(part: str, latex_reads: Callable[[str], bool]) -> bool:
+    if read_value(part) is not None:
+        return True
     sides = re.split(r"<=|>=|[<>=]", part)
     if re.fullmatch(_NAME, sides[0]) and len(sides) > 1:
         sides = sides[1:]
@@ -83,13 +89,15 @@ def _same_value(gold: str, answer: str, latex_check: LatexCheck) -> bool:
     answer, answer_constant = _without_constant(answer, free=gold_constant)
     if same_text(gold, answer):
         return True
-    number, answered = plain_number(gold), plain_number(answer)
+    number, answered = read_value(gold), read_value(answer)
     if number is not None and answered is not None:
-        loose = "." in gold + answer and abs(number - answered) <= abs(number) / 10**6
-        return number == answered or loose
+        return same_value(number, answered)
     trees = _tree(gold), _tree(answer)
-    if number is not None and trees[1] is not None and not _is_number(trees[1]):
-        return False  # a number is asked for: a sum or product that was not worked out is no answer
+    for value, tree in ((number, trees[1]), (answered, trees[0])):
+        if value is None or tree is None or _is_number(tree):
+            continue
+        if _is_plain(tree) or "." not in gold + answer:
+            return False  # a sum or product that was not worked out is not the number it comes to
     if trees[0] is None or trees[1] is None:
         return ("\\" in gold + answer) and latex_check(gold, answer)
     up_to_constant = gold_constant and answer_constant and not _has_number_term(trees[0])
@@ -111,7 +119,12 @@ def _has_number_term(tree: Node) -> bool:
 
 def _is_number(tree: Node) -> bool:
     """A number, its negative, or a fraction of two."""
-    return tree.op == "number" or (tree.op in ("neg", "/") and all(_is_number(part) for part in tree.parts))
+    return tree.op == "number" or (tree.op in ("neg", "/") and all(map(_is_number, tree.parts)))
+
+
+def _is_plain(tree: Node) -> bool:
+    """Numbers with the four operations and powers alone: no root, function, pi or e."""
+    return tree.op == "number" or (tree.op in ("neg", "+", "*", "/", "^") and all(map(_is_plain, tree.parts)))
 
 
 def _agree(a: Node, b: Node, loose: bool, up_to_constant: bool) -> bool:
@@ -185,7 +198,7 @@ def _as_lists(text: str) -> _List | None:
     """Several answers in one: "2, 3", "x=2 or x=3", "(2, 3)", "{1, 2}", "x=±3"."""
     text = re.sub(r"(?<=[a-z])=±(.+)", r"=\1,-(\1)", text)
     text = re.sub(r"^±(.+)", r"\1,-(\1)", text)
-    if plain_number(text) is not None:
+    if read_value(text) is not None:
         return None
     text = text.replace("\\{", "{").replace("\\}", "}")
     brackets = text[0] + text[-1] if text[:1] in ("(", "[", "{") and text[-1:] in (")", "]", "}") else ""

@@ -89,8 +89,14 @@ def test_readable(math: AnswerChecker) -> None:
         "(2,3)",
         "ln|x|+C",
         "x>5",
+        "1 1/2",
+        "$55,000",
+        "5,000",
+        "50%",
+        "The final price is $80.",
+        "12.50 dollars",
     ]
-    bad = ["", "+", "x+", "x^", "()", "three apples", "no solution", "1 1/2", "apple", "x" * 400, "2;;"]
+    bad = ["", "+", "x+", "x^", "()", "three apples", "no solution", "apple", "x" * 400, "2;;"]
     assert math.readable(good) == [True] * len(good)
     assert math.readable(bad[:-1]) == [False] * (len(bad) - 1)
 
