@@ -57,3 +57,22 @@ def unit_of(text: str) -> str | None:
 
 def _singular(noun: str) -> str:
     return noun[:-1] if noun.endswith("s") and not noun.endswith("ss") and len(noun) > 3 else noun
+
+
+_KINDS = (
+    {"second", "minute", "h", "day", "week", "month", "year"},
+    {"mm", "cm", "m", "km", "inch", "foot", "yard", "mile"},
+    {"mg", "g", "kg", "ounce", "pound", "ton"},
+    {"ml", "l", "gallon", "cup", "pint", "quart"},
+    {"dollar", "cent", "euro", "pound", "yen", "rupee", "penny", "nickel", "dime"},
+)
+
+
+def singular(noun: str) -> str:
+    """One spelling of a noun or unit."""
+    return UNITS.get(noun) or _singular(noun)
+
+
+def convertible(units: frozenset[str]) -> bool:
+    """Whether two of the units measure the same kind of thing, so that a number of one may be the other's."""
+    return any(len(kind & units) > 1 for kind in _KINDS)

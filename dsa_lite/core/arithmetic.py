@@ -1,0 +1,193 @@
+"""Calculations as they are written in solutions: their tokens, and their value in exact fractions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal, NamedTuple
+
+#: What "%" may mean: a hundredth; a mark without a meaning ("0.25 * 100 = 25%"); a share of what stands before it in a
+#: sum ("80 - 20% = 64").
+Percent = Literal["hundredth", "mark", "share"]
+
+_BITS = 256  # of any value on the way
+_DEPTH = 40
+_TOKEN = re.compile(
+    r"(?P<money>[$€£]\s?)?(?:(?P<whole>\d{1,3}) (?P<above>\d{1,2})/(?P<below>\d{1,3})(?![\d.,]*\d)|"
+    r"(?P<number>\d{1,3}(?:,\d{3})+(?!\d)(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)(?P<percent>\s?%)?)"
+    r"|(?P<sign>[-+*/^()])|(?P<word>[^\W\d_]+(?:['’][^\W\d_]+)?)|(?P<other>\S)",
+    re.ASCII,
+)  # fmt: skip
+
+
+class Token(NamedTuple):
+    """kind: "number" (then `value`), "sign" (with "of" and "off" among them), "word" or "other"; place in the text."""
+
+    kind: str
+    text: str
+    start: int
+    end: int
+    value: Fraction = Fraction(0)
+    decimals: int = 0
+    percent: bool = False
+    money: bool = False
+
+
+def tokens_of(text: str) -> list[Token]:
+    """The tokens of a text; blanks are between them."""
+    found = []
+    for match in _TOKEN.finditer(text):
+        place = (match.start(), match.end())
+        if match["number"] is not None or match["whole"] is not None:
+            found.append(_number(match, place))
+        else:
+            kind = match.lastgroup or "other"
+            found.append(Token(kind, match[0], *place))
+    return found
+
+
+def _number(match: re.Match[str], place: tuple[int, int]) -> Token:
+    money = match["money"] is not None
+    if match["whole"] is not None:
+        whole, above, below = (int(match[name]) for name in ("whole", "above", "below"))
+        if not 0 < above < below:
+            return Token("other", match[0], *place)  # two numbers beside each other
+        return Token("number", match[0], *place, Fraction(whole) + Fraction(above, below), 0, False, money)
+    digits = match["number"].replace(",", "")
+    if len(digits) > 18 or (len(digits) > 1 and digits.isdigit() and digits[0] == "0"):  # 0730 is a time or a code
+        return Token("other", match[0], *place)
+    decimals = len(digits.partition(".")[2])
+    return Token("number", match[0], *place, Fraction(digits), decimals, match["percent"] is not None, money)
+
+
+@dataclass(frozen=True)
+class Calculation:
+    """Numbers and signs in their order, and the words that say what is counted."""
+
+    tokens: tuple[Token, ...]
+    units: frozenset[str] = frozenset()
+
+    @property
+    def numbers(self) -> list[Token]:
+        return [t for t in self.tokens if t.kind == "number"]
+
+    @property
+    def single(self) -> Token | None:
+        """The number where there is only one."""
+        numbers = self.numbers
+        return numbers[0] if len(numbers) == 1 else None
+
+    def adds(self) -> bool:
+        return any(t.kind == "sign" and t.text in "+-" for t in self.tokens[1:])
+
+    def multiplies(self) -> bool:
+        return any(t.kind == "sign" and t.text not in "+-" for t in self.tokens)
+
+    def values(self) -> dict[Percent, Fraction]:
+        """Its value under each reading of the percent sign that has one; empty where it is no calculation."""
+        readings: tuple[Percent, ...] = ("hundredth",)
+        if any(t.percent for t in self.tokens):
+            readings = ("hundredth", "mark", "share")
+        found: dict[Percent, Fraction] = {}
+        for reading in readings:
+            try:
+                found[reading] = _Reader(self.tokens, reading).whole()
+            except _Unclear:
+                continue
+        return found
+
+
+class _Unclear(Exception):
+    pass
+
+
+class _Reader:
+    """Sums, products, powers and brackets over numbers; a number before a bracket multiplies it."""
+
+    def __init__(self, tokens: Sequence[Token], percent: Percent) -> None:
+        self.tokens = tokens
+        self.percent = percent
+        self.place = 0
+
+    def whole(self) -> Fraction:
+        value = self.sum(0)
+        if self.place != len(self.tokens):
+            raise _Unclear
+        return value
+
+    def next(self) -> str:
+        if self.place >= len(self.tokens):
+            return ""
+        token = self.tokens[self.place]
+        return token.text if token.kind == "sign" else "number"
+
+    def take(self) -> Token:
+        if self.place >= len(self.tokens):
+            raise _Unclear
+        self.place += 1
+        return self.tokens[self.place - 1]
+
+    def sum(self, depth: int) -> Fraction:
+        value = self.product(depth)
+        while self.next() in ("+", "-"):
+            sign = 1 if self.take().text == "+" else -1
+            start = self.place
+            part = self.product(depth)
+            alone = self.place == start + 1 and self.tokens[start].percent
+            if self.percent == "share" and alone:
+                part *= value
+            if self.percent == "mark" and alone and not self.tokens[start - 2].percent and value != 100:
+                raise _Unclear  # only "100 - 20%" means percent on both sides
+            value = _small(value + sign * part)
+        return value
+
+    def product(self, depth: int) -> Fraction:
+        value = self.signed(depth)
+        while self.next() in ("*", "/", "(", "of", "off"):
+            if self.next() == "(" or (sign := self.take().text) in ("*", "of"):
+                value *= self.signed(depth)
+            elif sign == "off":
+                value = (1 - value) * self.signed(depth)
+            else:
+                below = self.signed(depth)
+                if below == 0:
+                    raise _Unclear
+                value /= below
+            _small(value)
+        return value
+
+    def signed(self, depth: int) -> Fraction:
+        if depth > _DEPTH:
+            raise _Unclear
+        if self.next() in ("+", "-"):
+            sign = self.take().text
+            value = self.signed(depth + 1)
+            return -value if sign == "-" else value
+        value = self.atom(depth)
+        if self.next() != "^":
+            return value
+        self.take()
+        exponent = self.signed(depth + 1)
+        if exponent.denominator != 1 or abs(exponent) > 64 or (value == 0 and exponent < 0):
+            raise _Unclear
+        return _small(value ** int(exponent))
+
+    def atom(self, depth: int) -> Fraction:
+        token = self.take()
+        if token.kind == "number":
+            hundredth = token.percent and (self.percent != "mark" or self.next() in ("of", "off"))
+            return token.value / 100 if hundredth else token.value
+        if token.text != "(":
+            raise _Unclear
+        value = self.sum(depth + 1)
+        if self.take().text != ")":
+            raise _Unclear
+        return value
+
+
+def _small(value: Fraction) -> Fraction:
+    if value.numerator.bit_length() > _BITS or value.denominator.bit_length() > _BITS:
+        raise _Unclear
+    return value
