@@ -11,7 +11,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from dsa_lite.records import Checkpointing, Precision, Quantize
+from dsa_lite.records import Checkpointing, Form, Precision, Quantize
 
 Order = Literal["lower_to_higher", "higher_to_lower", "random"]
 Preset = Literal["skill", "global", "cartography"]
@@ -30,9 +30,14 @@ class TeacherSettings(Section):
     in_flight: int = Field(default=0, ge=0, description="requests at a time; 0: the backend chooses")
     threads: int = Field(default=0, ge=0, description="CPU threads; 0: all cores")
     gpu_layers: int = Field(default=-1, ge=-1, description="layers on the GPU, output layer included; -1: all")
+    form: Form = Field(
+        default="text",
+        description="of what it writes; text: plain text after whole replies shown to it, and exercises by the skill's "
+        "procedure; json: JSON under a grammar, for teachers trained to write it",
+    )
     temperature: float = Field(default=0.8, ge=0)
     top_p: float = Field(default=0.95, gt=0, le=1)
-    attempts: int = Field(default=4, ge=1, description="times one item is asked for before it is given up")
+    attempts: int = Field(default=2, ge=1, description="times one item is asked for before it is given up")
     min_yield: float = Field(
         default=0.1, ge=0, le=1, description="a stage stops when a smaller share of its replies than this is usable"
     )
@@ -93,8 +98,12 @@ class DocsSettings(Section):
 
 class TextbookSettings(Section):
     per_skill: int = Field(default=1, ge=0, description="passages per skill")
+    candidates: int = Field(
+        default=3, ge=1,
+        description="procedures written per passage, of which the best is kept; only where teacher.form is text",
+    )  # fmt: skip
     min_chars: int = Field(default=80, ge=0, description="a shorter passage is rejected, characters")
-    max_tokens: int = Field(default=900, gt=0, description="tokens of a passage")
+    max_tokens: int = Field(default=500, gt=0, description="tokens of a passage")
 
 
 class ExerciseSettings(Section):
@@ -103,9 +112,9 @@ class ExerciseSettings(Section):
         default=4, ge=0, description="exercises that join a skill with earlier ones, per skill"
     )
     max_composed_skills: int = Field(default=3, ge=2, description="most skills joined in one exercise")
-    max_tokens: int = Field(default=700, gt=0, description="tokens of a reply")
+    max_tokens: int = Field(default=400, gt=0, description="tokens of a reply")
     verify: str = Field(
-        default="program",
+        default="vote:1",
         pattern=r"^(none|program|vote:[1-9])$",
         description="program: wrong arithmetic is rejected; vote:K: also what K new solutions do not confirm",
     )

@@ -13,6 +13,7 @@ Checker = Literal["math", "exact", "choice"]
 Precision = Literal["auto", "float32", "bfloat16"]
 Checkpointing = Literal["auto", "on", "off"]
 Quantize = Literal["none", "4bit", "8bit"]
+Form = Literal["text", "json"]
 Split = Literal["eval", "transfer", "general"]
 Difficulty = Literal["easy", "medium", "hard"]
 
@@ -98,12 +99,22 @@ class Decomposition(Record):
     tokens_out: int = Field(default=0, ge=0)
 
 
+class WorkedCase(Record):
+    """A problem worked by a skill's procedure: the example that new exercises of the skill follow."""
+
+    problem: str
+    solution: str = Field(description="one step a line")
+    answer: str
+
+
 class Textbook(Record):
     """One passage about one skill, used for curriculum pre-training. `tokens_*` as the teacher counts them."""
 
     id: str
     skill: str = Field(description="skill id")
     text: str
+    steps: tuple[str, ...] = Field(default=(), description="the skill's procedure, in order; empty: the text is prose")
+    cases: tuple[WorkedCase, ...] = Field(default=(), description="problems worked by these steps")
     sources: tuple[str, ...] = Field(default=(), description="passages of the user's documents it was written from")
     tokens_in: int = Field(default=0, ge=0)
     tokens_out: int = Field(default=0, ge=0)

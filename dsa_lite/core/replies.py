@@ -1,12 +1,18 @@
-"""How the teacher's replies are read: the JSON schema each kind is held to, and its parts or why it is malformed."""
+"""How the teacher's replies are read: the JSON schema each kind is held to, and its parts or why it is malformed.
+
+Exercises and solutions come as labelled text or as JSON, whichever form was asked for: a reply is read as what it is.
+"""
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+
+from dsa_lite.core.labelled import Part, Worked, items, parts, worked
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -117,13 +123,47 @@ def plausible_name(name: str) -> bool:
 
 
 def read_exercise(text: str) -> ExerciseReply | str:
-    """The parsed reply, or the reason it is malformed."""
-    return _parse(ExerciseReply, text)
+    """The parsed reply, JSON or labelled text, or the reason it is malformed."""
+    if _is_json(text):
+        return _parse(ExerciseReply, text)
+    found = parts(text)
+    if found and not found[0].kind:
+        found[0] = found[0]._replace(kind="problem")  # the label may stand in what the teacher was shown
+    for problem, solution, answer in worked(found):
+        return ExerciseReply(problem=problem, solution=solution, answer=answer)
+    return _missing(found, ("problem", "solution", "answer"))
 
 
 def read_solution(text: str) -> SolutionReply | str:
-    """The parsed reply, or the reason it is malformed."""
-    return _parse(SolutionReply, text)
+    """The parsed reply, JSON or labelled text, or the reason it is malformed."""
+    if _is_json(text):
+        return _parse(SolutionReply, text)
+    found = {part.kind: part.text for part in parts(text)}
+    if "answer" not in found:
+        return _missing(parts(text), ("answer",))
+    solution = found.get("solution") or found.get("") or found["answer"]
+    return SolutionReply(solution=solution, answer=found["answer"].splitlines()[0])
+
+
+def read_procedure(text: str) -> tuple[tuple[str, ...], list[Worked]] | str:
+    """The steps of a procedure and its worked cases, at least one of each, or the reason it is malformed."""
+    found = parts(text)
+    steps = next((items(part.text) for part in found if part.kind == "procedure"), [])
+    if not steps and found and not found[0].kind:
+        steps = items(found[0].text)
+    cases = list(worked(found))
+    if not steps or not cases:
+        return _missing(found, ("procedure", "problem", "solution", "answer"))
+    return tuple(steps), cases
+
+
+def _missing(found: Sequence[Part], wanted: Sequence[str]) -> str:
+    lacking = [kind for kind in wanted if kind not in {part.kind for part in found}]
+    return "no part " + ", ".join(f'"{kind.capitalize()}:"' for kind in lacking) if lacking else "parts out of order"
+
+
+def _is_json(text: str) -> bool:
+    return _unfenced(text).lstrip().startswith("{")
 
 
 def read_prerequisites(text: str) -> PrerequisitesReply | str:

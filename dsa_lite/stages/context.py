@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +18,7 @@ from dsa_lite.io.documents import Documents
 from dsa_lite.io.models.choosing import ModelChoice
 from dsa_lite.io.plugins import open_student, open_teacher
 from dsa_lite.io.run_folder.rundir import RunDir
-from dsa_lite.records import Skill, SkillPack
+from dsa_lite.records import Skill, SkillPack, Textbook
 from dsa_lite.student import Student, StudentOptions
 from dsa_lite.teacher import Reports, Teacher, TeacherOptions
 
@@ -56,7 +56,11 @@ class Context:
 
     @property
     def prompts(self) -> Prompts:
-        return Prompts(self.job.skill, self.config.teacher, self.config.seed)
+        return self.prompts_by(())
+
+    def prompts_by(self, books: Iterable[Textbook]) -> Prompts:
+        """What is asked of skills whose textbooks are written: their procedures are shown."""
+        return Prompts(self.job.skill, self.config.teacher, self.config.seed, {b.skill: b for b in books})
 
     @cached_property
     def library(self) -> Library:

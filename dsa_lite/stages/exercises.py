@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
+from dsa_lite.core.answers import reduced
 from dsa_lite.core.graph import SkillGraph
 from dsa_lite.core.in_use import in_use
 from dsa_lite.core.overlap import OverlapIndex
+from dsa_lite.core.procedures import naming, shape
 from dsa_lite.core.replies import read_exercise
 from dsa_lite.core.steps import arithmetic_steps
 from dsa_lite.io.answers.checker import AnswerChecker
-from dsa_lite.records import Difficulty, Exercise, Origin
+from dsa_lite.records import Difficulty, Exercise, Origin, Textbook
 from dsa_lite.stages import graph as graph_stage
 from dsa_lite.stages import setting_aside
+from dsa_lite.stages import textbooks as textbook_stage
 from dsa_lite.stages.context import Context
 from dsa_lite.stages.held_out import HeldOutGuard
 from dsa_lite.stages.own_exercises import take_over
@@ -28,7 +31,7 @@ def inputs(context: Context) -> dict[str, object]:
     unused = set() if setting_aside.needed(context) else {"hold_out", "hold_out_votes"}
     return {
         "exercises": context.config.exercises.model_dump(exclude=unused),
-        "teacher": context.config.teacher.model_dump(include={"temperature", "top_p", "attempts"}),
+        "teacher": context.config.teacher.model_dump(include={"form", "temperature", "top_p", "attempts"}),
         "imported": [e.model_dump() for e in context.job.skill.exercises],
         **context.document_inputs,
         "held_out": sorted(i.problem for items in context.job.skill.held_out.values() for i in items),
@@ -79,49 +82,55 @@ def write(
     graph = graph_stage.load(context)
     by_id = {e.id: e for e in existing}
     tokens = context.config.exercises.max_tokens
+    books = textbook_stage.load(context)
+    prompts = context.prompts_by(books)
 
     def slot(draft: Exercise) -> Slot:
         skills = [graph.skills[s] for s in draft.skills]
         parents = [by_id[p] for p in draft.parents]
         passages = context.library.named(draft.sources)
 
-        def ask(id: str) -> Request:
+        def ask(id: str, why: str) -> Request:
             if parents:
-                return context.prompts.remake(id, skills, parents, max_tokens=tokens, passages=passages)
-            return context.prompts.exercise(id, skills, draft.difficulty, max_tokens=tokens, passages=passages)
+                return prompts.remake(id, skills, parents, max_tokens=tokens, passages=passages, why=why)
+            return prompts.exercise(id, skills, draft.difficulty, max_tokens=tokens, passages=passages, why=why)
 
         return Slot(draft.id, ask)
 
     with AnswerChecker(context.job.skill.checker) as checker:
         writing = Writing(
             stage, "exercises", [slot(d) for _, d in sorted(drafts.items())], context.folder.exercises(),
-            reader(drafts, graph, HeldOutGuard(context), context.config.exercises.verify),
+            reader(context, drafts, graph, HeldOutGuard(context), books),
             _settler(context, stage, round, existing, checker), round,
+            show=lambda e: f"the first: {e.problem} {e.solution} Answer: {e.answer}"[:400],
         )  # fmt: skip
         return fill(context, writing)
 
 
 def reader(
-    drafts: dict[str, Exercise], graph: SkillGraph, guard: HeldOutGuard, verify: str
+    context: Context, drafts: dict[str, Exercise], graph: SkillGraph, guard: HeldOutGuard, books: Sequence[Textbook]
 ) -> Callable[[Slot, Reply], Exercise | Refusal]:
     """Judges one reply by itself, as the exercise its draft says."""
+    ways = {b.skill: {found for case in b.cases if (found := shape(case.solution))} for b in books}
+    verify, checker = context.config.exercises.verify, context.job.skill.checker
 
     def read(slot: Slot, reply: Reply) -> Exercise | Refusal:
         parsed = read_exercise(reply.text)
         if isinstance(parsed, str):
             return Refusal("malformed", parsed)
         draft = drafts[slot.id]
-        for skill in draft.skills:
-            name = graph.skills[skill].name
-            if name.casefold() not in parsed.solution.casefold():
-                return Refusal("skill not named", f"the solution does not name {name}")
-        if clash := guard.clash(parsed.problem, parsed.solution):
+        solution = naming([graph.skills[s].name for s in draft.skills], parsed.solution)
+        if clash := guard.clash(parsed.problem, solution):
             return Refusal("held out", clash)
-        steps = arithmetic_steps(parsed.solution)
+        steps = arithmetic_steps(solution)
         if steps.wrong and verify != "none":
             return Refusal("wrong step", f"{steps.wrong} of {sum(steps)} arithmetic steps")
+        way = ways.get(draft.skill, set()) if len(draft.skills) == 1 else set()
+        if way and shape(solution) not in way:
+            return Refusal("another way", f"{shape(solution)} instead of {' or '.join(sorted(way))}")
+        answer = reduced(parsed.answer) if checker == "math" else parsed.answer
         update = {
-            "id": reply.id, "problem": parsed.problem, "solution": parsed.solution, "answer": parsed.answer,
+            "id": reply.id, "problem": parsed.problem, "solution": solution, "answer": answer,
             "steps_right": steps.all_right, "tokens_in": reply.tokens_in, "tokens_out": reply.tokens_out,
         }  # fmt: skip
         return draft.model_copy(update=update)

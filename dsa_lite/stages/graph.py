@@ -54,7 +54,7 @@ def _ask(context: Context, builder: GraphBuilder, frontier: list[Skill], depth: 
     skills = {f"need-{depth}-{s.id}": s for s in frontier}
 
     def slot(id: str, skill: Skill) -> Slot:
-        return Slot(id, lambda ask_id: context.prompts.prerequisites(
+        return Slot(id, lambda ask_id, _: context.prompts.prerequisites(
             ask_id, skill, names, limit=settings.max_prerequisites, max_tokens=settings.max_tokens))  # fmt: skip
 
     def read(slot: Slot, reply: Reply) -> Decomposition | Refusal:

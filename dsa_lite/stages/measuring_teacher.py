@@ -111,7 +111,7 @@ class _Tries:
 
     def _book(self, id: str) -> Try:
         slot = self._books.slots[self._number % len(self._books.slots)]
-        return Try("textbook", slot.ask(id), lambda reply: _none(self._books.read(slot, reply)))
+        return Try("textbook", slot.ask(id, ""), lambda reply: _none(self._books.read(slot, reply)))
 
     def _need(self, id: str) -> Try:
         settings, skill = self._context.config.graph, self._skills[self._number % len(self._skills)]
@@ -152,9 +152,8 @@ class _Tries:
         return self._context.library.named(exercise.sources)
 
     def _writes(self, kind: str, request: Request, draft: Exercise) -> Try:
-        slot = Slot(request.id, lambda _: request)
-        verify = self._context.config.exercises.verify
-        read = exercise_stage.reader({slot.id: draft}, self._graph, self._guard, verify)
+        slot = Slot(request.id, lambda *_: request)
+        read = exercise_stage.reader(self._context, {slot.id: draft}, self._graph, self._guard, ())
         return Try(kind, request, lambda reply: _none(read(slot, reply)))
 
 

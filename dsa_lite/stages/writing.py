@@ -8,7 +8,7 @@ the order of the slots, so that neither the order of arrival nor an interruption
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -26,19 +26,24 @@ SAMPLE_CHARS = 400
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why a reply or an item is not used. `sample`: of an item, what of it is shown to people; of a reply, its text."""
+    """Why a reply or an item is not used. `sample`: of an item, what of it is shown to people; of a reply, its text.
+
+    `again`: whether the slot is still wanted; only `settle` may say that it is not.
+    """
 
     reason: str
     detail: str = ""
     sample: str = ""
+    again: bool = True
 
 
 @dataclass(frozen=True)
 class Slot:
-    """One item that is wanted. `ask(id)` builds the request for it under that id."""
+    """One item that is wanted. `ask(id, why)` builds the request for it under that id; `why`: what was wrong with the
+    last reply, in words for the teacher, empty at first."""
 
     id: str
-    ask: Callable[[str], Request]
+    ask: Callable[[str, str], Request]
 
 
 @dataclass
@@ -46,7 +51,8 @@ class Writing(Generic[R]):
     """One stage's (or round's) writing. `read` judges a reply by itself, `settle` the items of a pass together.
 
     `settle(items)` gets every item kept so far in slot order and returns the refused ones by id. It must be a pure
-    function of what it is given.
+    function of what it is given. `reads_cut`: `read` is also asked about replies that were cut off. `enough(items)`:
+    slots that are not wanted any more. `show(item)`: one line of the first that is kept, for who watches.
     """
 
     stage: str
@@ -56,6 +62,21 @@ class Writing(Generic[R]):
     read: Callable[[Slot, Reply], R | Refusal]
     settle: Callable[[Sequence[R]], dict[str, Refusal]] = lambda items: {}
     round: int = 0
+    reads_cut: bool = False
+    enough: Callable[[Sequence[R]], Collection[str]] = lambda items: ()
+    show: Callable[[R], str] | None = None
+
+
+#: What a teacher is told that is asked once more, by the reason of the refusal; others are told as they are.
+_TOLD = {
+    "duplicate": "that problem is in the course already, write a different one",
+    "unfinished": "it was too long",
+    "wrong step": "a calculation was wrong",
+    "outvoted": "the answer was wrong",
+    "another way": "the steps were not those of the skill",
+    "answer cannot be checked": "the answer was not one short value",
+    "held out": "that problem is taken, write a different one",
+}
 
 
 @dataclass
@@ -86,44 +107,58 @@ def fill(context: Context, writing: Writing[R]) -> list[R]:
         },
     )  # fmt: skip
     kept: dict[str, R] = {}
+    given_up: set[str] = set()
     for attempt in range(context.config.teacher.attempts):
-        ids = {s if attempt == 0 else f"{s}.{attempt}": s for s in slots if s not in kept}
+        ids = {_id(s, attempt): s for s in slots if s not in kept and s not in given_up}
         missing = [id for id in ids if id not in state.written and id not in state.rejected]
-        _ask(context, writing, state, rejections, [(id, slots[ids[id]]) for id in missing], len(kept))
+        wanted = [(id, slots[ids[id]], _told(state.rejected.get(_id(ids[id], attempt - 1)))) for id in missing]
+        _ask(context, writing, state, rejections, wanted, len(kept))
         kept |= {slot: state.written[id] for id, slot in ids.items() if id in state.written}
         kept = dict(sorted(kept.items()))
         for id, refusal in writing.settle(list(kept.values())).items():
             if id not in state.rejected:
                 _reject(writing, state, rejections, id, refusal, sample=refusal.sample)
             kept.pop(slot_of(id))
-        if len(kept) == len(slots):
+            given_up |= set() if refusal.again else {slot_of(id)}
+        given_up |= set(writing.enough(list(kept.values()))) - kept.keys()
+        if len(kept) + len(given_up) == len(slots):
             break
         _check_yield(context, writing, state)
     writing.log.sync()
     rejections.sync()
-    if len(kept) < len(slots):
-        lost = len(slots) - len(kept)
+    if lost := len(slots) - len(kept) - len(given_up):
         context.note(writing.stage, f"{lost} of {len(slots)} {writing.unit} were given up after "
                      f"{context.config.teacher.attempts} attempts each", warning=True)  # fmt: skip
     return list(kept.values())
 
 
+def _id(slot: str, attempt: int) -> str:
+    return slot if attempt == 0 else f"{slot}.{attempt}"
+
+
+def _told(rejected: Rejected | None) -> str:
+    """Why the last reply was refused, in words for the teacher."""
+    return _TOLD.get(rejected.reason, rejected.detail or rejected.reason) if rejected else ""
+
+
 def _ask(
     context: Context, writing: Writing[R], state: _State[R], rejections: Log[Rejected],
-    wanted: Sequence[tuple[str, Slot]], kept: int,
+    wanted: Sequence[tuple[str, Slot, str]], kept: int,
 ) -> None:  # fmt: skip
     if not wanted:
         return
-    asked = dict(wanted)
+    asked = {id: slot for id, slot, _ in wanted}
     total = len(writing.slots)
     label = f"round {writing.round}, new {writing.unit}" if writing.round else ""
-    requests: Iterator[Request] = (slot.ask(id) for id, slot in wanted)
+    requests: Iterator[Request] = (slot.ask(id, why) for id, slot, why in wanted)
     for reply in context.teacher.write(requests):
         result = _judge(writing, asked[reply.id], reply)
         if isinstance(result, Refusal):
             _reject(writing, state, rejections, reply.id, result, sample=reply.text, reply=reply)
         else:
             writing.log.append(result)
+            if writing.show and not state.written:
+                context.note(writing.stage, writing.show(result))
             state.written[result.id] = result
             kept += 1
         state.fresh["" if not isinstance(result, Refusal) else result.reason] += 1
@@ -138,7 +173,7 @@ def _ask(
 
 
 def _judge(writing: Writing[R], slot: Slot, reply: Reply) -> R | Refusal:
-    if reply.finish == "length":
+    if reply.finish == "length" and not writing.reads_cut:
         return Refusal("unfinished", f"cut off after {reply.tokens_out} tokens")
     if reply.finish == "error":
         return Refusal("not written", reply.error)

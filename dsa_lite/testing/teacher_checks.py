@@ -120,7 +120,7 @@ TEACHER_CHECKS: tuple[Check, ...] = (
 def _requests(skills: Sequence[str], subject: str) -> list[Request]:
     """What a run asks: a passage, prerequisites and exercises of one and of two skills."""
     pack = SkillPack(name="check", title=subject, topics=tuple(Topic(name=name) for name in skills))
-    prompts = Prompts(pack, TeacherSettings(), seed=0)
+    prompts = Prompts(pack, TeacherSettings(form="json"), seed=0)
     one, two = [Skill(id=f"s{i}", name=name) for i, name in enumerate(skills[:2])]
     return [
         prompts.textbook("textbook", one, [], max_tokens=_TOKENS),

@@ -43,11 +43,11 @@ HELD_OUT = {
 }
 #: Settings that make every part of a run small; the learning rate is high enough to move a random model.
 SMALL: dict[str, Any] = {
-    "teacher": {"attempts": 3},
+    "teacher": {"attempts": 3, "form": "json"},
     "student": {"lora_rank": 4, "lora_dropout": 0.1, "threads": 1, "device": "cpu", "checkpoint_seconds": 1e-6},
     "graph": {"max_depth": 2},
     "textbooks": {"min_chars": 20},
-    "exercises": {"single_per_skill": 3, "composed_per_skill": 2, "max_composed_skills": 2},
+    "exercises": {"single_per_skill": 3, "composed_per_skill": 2, "max_composed_skills": 2, "verify": "program"},
     "pretrain": {"learning_rate": 1e-2, "batch_size": 1, "row_tokens": 200, "epochs": 2},
     "tune": {"rounds": 3, "epochs": 1, "learning_rate": 1e-2, "batch_size": 4},
     "dynamics": {"probes": 6, "probe_epochs": 1, "max_new_fraction": 0.5, "variants_per_hard": 1},
