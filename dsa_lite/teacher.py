@@ -6,7 +6,7 @@ A teacher backend is a package with an `open_teacher(source, options)` callable 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
@@ -104,6 +104,16 @@ class Reports(Protocol):
         "slots" can be given back as `TeacherOptions.slots`, so that a later session replies as this one; the rest is
         for people.
         """
+        ...
+
+
+@runtime_checkable
+class Announces(Protocol):
+    """A teacher that says how far it is while nothing is finished yet. Ask with `isinstance(teacher, Announces)`."""
+
+    def listen(self, heard: Callable[[int], None]) -> None:
+        """`heard(tokens)` is called from within `write`, about once a second: the tokens written so far of the requests
+        in flight."""
         ...
 
 

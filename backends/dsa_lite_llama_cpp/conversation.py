@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +37,7 @@ class Conversation:
         self._child: ChildProcess | None = None
         self.slots = 0
         self.layout: dict[str, int | str] = {}
+        self.heard: Callable[[int], None] = lambda tokens: None
         try:
             self._start()
         except ChildDied as death:
@@ -128,6 +129,9 @@ class Conversation:
     def _take(self, message: dict[str, Any]) -> None:
         if message["kind"] == "layout":
             self.layout = message["layout"]
+            return
+        if message["kind"] == "writing":
+            self.heard(message["tokens"])
             return
         ticket = message["ticket"]
         if ticket not in self._open:

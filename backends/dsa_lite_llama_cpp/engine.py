@@ -18,6 +18,9 @@ from dsa_lite_llama_cpp.sampling import NothingAllowed, Pickers, Sampler
 from dsa_lite_llama_cpp.sizing import Sizing
 from dsa_lite_llama_cpp.threads import Threads
 
+#: Time between two words on how far the requests in flight are, s.
+ANNOUNCE_EVERY = 1.0
+
 
 @dataclass
 class _Job:
@@ -54,6 +57,7 @@ class Engine:
         self._embedder = Embedder(model, threads, self._sizing.longest, say)
         self._grammars = Grammars(model.vocab)
         self._pickers = Pickers(threads)
+        self._announced = 0.0
         self._waiting: deque[_Job] = deque()
         self._jobs: list[_Job | None] = []
         self._context: Context | None = None
@@ -103,7 +107,14 @@ class Engine:
         self._admit()
         if self.busy:
             self._step()
+            self._announce()
         self._embedder.turn()
+
+    def _announce(self) -> None:
+        """Say how much of what is in flight is written, now and then."""
+        if (now := time.monotonic()) >= self._announced + ANNOUNCE_EVERY:
+            self._announced = now
+            self._say({"kind": "writing", "tokens": sum(len(job.written) for job in self._jobs if job)})
 
     def _admit(self) -> None:
         while self._waiting:

@@ -6,7 +6,7 @@ import base64
 import importlib.util
 import itertools
 import json
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import Any, TypeVar
 
@@ -47,6 +47,7 @@ class LlamaCppTeacher:
         self._conversation: Conversation | None = None
         self._closed = False
         self._in_flight = 0
+        self._heard: Callable[[int], None] = lambda tokens: None
 
     @property
     def name(self) -> str:
@@ -90,6 +91,7 @@ class LlamaCppTeacher:
         source = itertools.chain([first], source)
         if self._conversation is None:
             self._conversation = Conversation(self._settings)
+            self._conversation.heard = self._heard
         talk = self._conversation
         mine: dict[int, K] = {}
         try:
@@ -128,6 +130,12 @@ class LlamaCppTeacher:
     def in_flight(self) -> int:
         """See `dsa_lite.teacher.Reports`; 0 before the first reply."""
         return self._in_flight
+
+    def listen(self, heard: Callable[[int], None]) -> None:
+        """See `dsa_lite.teacher.Announces`."""
+        self._heard = heard
+        if self._conversation:
+            self._conversation.heard = heard
 
     @property
     def layout(self) -> Mapping[str, int | str]:

@@ -145,8 +145,9 @@ SHOWN: dict[Checker, tuple[str, str, tuple[str, ...], tuple[WorkedCase, WorkedCa
 #: What problems are set in, so that no two requests are the same; drawn by seed.
 SETTINGS = (
     "a bakery", "a school trip", "a farm", "a bicycle shop", "a library", "a football club", "a phone bill", "a garden",
-    "a hotel", "a train journey", "a concert", "a recipe", "a pet shop", "a hospital", "a car park", "a savings account",
-    "a factory", "a river boat", "a museum", "a mountain hut", "a swimming pool", "a toy shop", "a market stall",
+    "a hotel", "a train journey", "a concert", "a recipe", "a pet shop", "a hospital", "a car park",
+    "a savings account", "a factory", "a river boat", "a museum", "a mountain hut", "a swimming pool", "a toy shop",
+    "a market stall",
     "a film studio", "a post office", "a flower shop", "a building site", "a weather station", "a cinema", "a wedding",
     "a repair shop", "a fishing boat", "a bookshop", "a choir", "a vineyard", "a zoo", "a taxi ride", "a computer shop",
 )  # fmt: skip

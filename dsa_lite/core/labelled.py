@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import zip_longest
 from typing import NamedTuple
 
 _LABEL = re.compile(
-    r"^[ \t>#*_]*(?:worked |final )?(procedure|facts|problem|question|solution|answer)(?:[ \t]*\d+)?[ \t]*[*_]*:[ \t]*[*_]*",
+    r"^[ \t>#*_]*(?:worked |final )?(procedure|facts|problem|question|solution|answer)(?:[ \t]*\d+)?"
+    r"[ \t]*[*_]*:[ \t]*[*_]*",
     re.IGNORECASE | re.MULTILINE,
 )
 _ITEM = re.compile(r"^[ \t]*(?:\d{1,2}[.)]|[-*•]|step \d{1,2}[:.)])[ \t]+", re.IGNORECASE)
@@ -33,8 +35,8 @@ def parts(text: str) -> list[Part]:
     """The labelled parts in order; emphasis around labels and blank ends are dropped, empty parts too."""
     marks = list(_LABEL.finditer(text))
     found = [Part("", text[: marks[0].start()] if marks else text)]
-    for mark, end in zip(marks, [*(m.start() for m in marks[1:]), len(text)], strict=True):
-        kind = mark[1].lower()
+    for mark, following in zip_longest(marks, marks[1:]):
+        kind, end = mark[1].lower(), following.start() if following else len(text)
         found.append(Part(_KINDS.get(kind, kind), text[mark.end() : end]))
     return [Part(kind, plain) for kind, body in found if (plain := _plain(body))]
 

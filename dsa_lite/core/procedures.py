@@ -23,7 +23,8 @@ _TOKEN = re.compile(r"\d[\d,]*(?:\.\d+)?|[+\-*/()]")
 _EXPRESSION = re.compile(r"[\d.,+\-*/() ]+")
 _RESULT = re.compile(r"\d[\d,]*(?:\.\d+)? ?%?")
 _PERCENT_OF = re.compile(r"(\d+(?:\.\d+)?) ?% of ")
-_TRIES = 200
+_MOST = 4  # numbers of a problem for which new ones are drawn
+_TRIES, _CHOICES = 60, 3
 _DECIMALS = 2  # most digits after the point of any result
 
 
@@ -45,20 +46,34 @@ def numbers(problem: str) -> tuple[str, ...]:
     return tuple(m[0] + ("%" if problem[m.end() :].lstrip().startswith("%") else "") for m in _NUMBER.finditer(problem))
 
 
+def steadiness(cases: Sequence[WorkedCase]) -> int:
+    """How well worked cases show one way: a point where all take the same steps, and one for each that a program can
+    follow with other numbers."""
+    shapes = {shape(case.solution) for case in cases}
+    return (len(shapes) == 1) + sum(_Plan.of(case) is not None for case in cases)
+
+
 def draw(case: WorkedCase, rng: np.random.Generator) -> tuple[str, ...]:
-    """Numbers for a new problem like the case's: of the same size and roundness, and calculated through the case's own
-    steps to results of at most two decimals where there are such. Empty where the problem has none, or one is no
-    plain amount (a year, a label)."""
+    """Numbers for a new problem like the case's, of the same size and roundness; empty where it has none, or too many.
+
+    Where a program can follow the case's steps, the numbers give results above zero with at most two decimals, and of
+    three such choices the one with the shortest results is taken: a small teacher slips less, a small student learns
+    more.
+    """
     found = numbers(case.problem)
-    if not found or len(found) > 4:
+    if not found or len(found) > _MOST:
         return ()
     plan = _Plan.of(case)
-    drawn: tuple[str, ...] = ()
-    for _ in range(_TRIES if plan else 1):
-        drawn = tuple(_like(number, rng) for number in found)
-        if plan is None or (len(set(drawn)) == len(set(found)) and plan.short(drawn)):
-            return drawn
-    return drawn
+    drawn = [tuple(_like(number, rng) for number in found) for _ in range(_TRIES if plan else 1)]
+    if plan is None:
+        return drawn[0]
+    fitting = [d for d in drawn if _order(d) == _order(found) and plan.digits(d) is not None][:_CHOICES]
+    return min(fitting, key=lambda d: plan.digits(d) or 0, default=drawn[0])
+
+
+def _order(given: Sequence[str]) -> list[int]:
+    """Which number is the smallest, the next, and so on: a part stays smaller than its whole."""
+    return sorted(range(len(given)), key=lambda i: (_value(given[i]), i))
 
 
 def _like(number: str, rng: np.random.Generator) -> str:
@@ -74,7 +89,7 @@ def _like(number: str, rng: np.random.Generator) -> str:
 
 @dataclass(frozen=True)
 class _Plan:
-    """`steps`: tokens of the left sides: signs, constants, and places among the numbers of the problem and then the results."""
+    """`steps`: the left sides as tokens: signs, constants, and places among the problem's numbers and the results."""
 
     steps: tuple[tuple[str | int, ...], ...]
 
@@ -96,15 +111,16 @@ class _Plan:
             known.append(value)
         return cls(tuple(steps)) if steps else None
 
-    def short(self, drawn: Sequence[str]) -> bool:
-        """Whether every result of these numbers is above zero and has few digits."""
-        known = _amounts(drawn)
+    def digits(self, drawn: Sequence[str]) -> int | None:
+        """Digits of all results together; None where one is not above zero or has too many after the point."""
+        known, total = _amounts(drawn), 0
         for tokens in self.steps:
             value = _calculated(tokens, known)
             if value is None or value <= 0 or (value * 10**_DECIMALS).denominator > 1:
-                return False
+                return None
             known.append(value)
-        return True
+            total += len(f"{float(value):g}")
+        return total
 
 
 def _amounts(given: Sequence[str]) -> list[Fraction]:

@@ -127,7 +127,7 @@ def read_exercise(text: str) -> ExerciseReply | str:
     if _is_json(text):
         return _parse(ExerciseReply, text)
     found = parts(text)
-    if found and not found[0].kind:
+    if found and not found[0].kind and "problem" not in {part.kind for part in found}:
         found[0] = found[0]._replace(kind="problem")  # the label may stand in what the teacher was shown
     for problem, solution, answer in worked(found):
         return ExerciseReply(problem=problem, solution=solution, answer=answer)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from dsa_lite.io.plugins import open_student, open_teacher
 from dsa_lite.io.run_folder.rundir import RunDir
 from dsa_lite.records import Skill, SkillPack, Textbook
 from dsa_lite.student import Student, StudentOptions
-from dsa_lite.teacher import Reports, Teacher, TeacherOptions
+from dsa_lite.teacher import Announces, Reports, Teacher, TeacherOptions
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,7 @@ class Context:
     emit: Emit
     _teacher: Teacher | None = field(default=None, repr=False)
     _student: Student | None = field(default=None, repr=False)
+    _told: StageProgress | None = field(default=None, repr=False)
 
     @property
     def config(self) -> Config:
@@ -87,6 +88,8 @@ class Context:
                 slots=self.folder.teacher_slots(),
             )  # fmt: skip
             self._teacher = open_teacher(self.job.teacher.kind, self.job.teacher.source, options)
+            if isinstance(self._teacher, Announces):
+                self._teacher.listen(self._heard)
         return self._teacher
 
     @property
@@ -113,7 +116,13 @@ class Context:
     def progress(
         self, stage: str, done: int, total: int, tokens: int = 0, label: str = "", in_flight: int = 0, **figures: Any
     ) -> None:
-        self.emit(StageProgress(stage, done, total, tokens, figures, label, in_flight))
+        self._told = StageProgress(stage, done, total, tokens, figures, label, in_flight)
+        self.emit(self._told)
+
+    def _heard(self, tokens: int) -> None:
+        """The teacher has written so many tokens of what is in flight: told beside what was last told."""
+        if self._told:
+            self.emit(replace(self._told, tokens=self._told.tokens + tokens))
 
     def look_at_teacher(self) -> int:
         """Requests the teacher works on at a time. What it chose goes to the run folder, for those who go on there."""

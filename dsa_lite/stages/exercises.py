@@ -113,13 +113,17 @@ def reader(
     """Judges one reply by itself, as the exercise its draft says."""
     ways = {b.skill: {found for case in b.cases if (found := shape(case.solution))} for b in books}
     verify, checker = context.config.exercises.verify, context.job.skill.checker
+    says_what_it_uses = context.config.teacher.form == "json"  # such teachers name what they use, and nothing else
 
     def read(slot: Slot, reply: Reply) -> Exercise | Refusal:
         parsed = read_exercise(reply.text)
         if isinstance(parsed, str):
             return Refusal("malformed", parsed)
         draft = drafts[slot.id]
-        solution = naming([graph.skills[s].name for s in draft.skills], parsed.solution)
+        names = [graph.skills[s].name for s in draft.skills]
+        if says_what_it_uses and len(names) > 1 and naming(names, parsed.solution) != parsed.solution:
+            return Refusal("skill not named", f"the solution does not name all of {', '.join(names)}")
+        solution = naming(names, parsed.solution)
         if clash := guard.clash(parsed.problem, solution):
             return Refusal("held out", clash)
         steps = arithmetic_steps(solution)

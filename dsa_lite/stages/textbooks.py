@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
 
 from dsa_lite.core.graph import SkillGraph
+from dsa_lite.core.procedures import steadiness
 from dsa_lite.core.replies import read_procedure
 from dsa_lite.core.steps import arithmetic_steps
 from dsa_lite.io.answers.checker import AnswerChecker
@@ -73,7 +74,8 @@ def plan(
         skill = skill_by_slot[slot.id]
         found = _procedure(skill, text) if by_procedure(context) else Textbook(id=reply.id, skill=skill.id, text=text)
         if isinstance(found, Refusal):
-            return Refusal("unfinished", f"cut off after {reply.tokens_out} tokens") if reply.finish == "length" else found
+            cut = Refusal("unfinished", f"cut off after {reply.tokens_out} tokens")
+            return cut if reply.finish == "length" else found
         if len(found.text) < settings.min_chars:
             return Refusal("too short", f"{len(found.text)} characters, {settings.min_chars} needed")
         if clash := guard.inside(found.text):
@@ -116,8 +118,8 @@ def _procedure(skill: Skill, text: str) -> Textbook | Refusal:
 
 
 def _best(context: Context, checker: AnswerChecker) -> Callable[[Sequence[Textbook]], dict[str, Refusal]]:
-    """Of each skill's procedures those whose worked cases new solutions confirm, the shortest first; no more than are
-    wanted."""
+    """Of each skill's procedures those whose worked cases new solutions confirm, the steadiest and then the shortest
+    first; no more than are wanted."""
 
     def settle(items: Sequence[Textbook]) -> dict[str, Refusal]:
         cases = [case for item in items for case in _as_exercises(item)]
@@ -134,7 +136,7 @@ def _best(context: Context, checker: AnswerChecker) -> Callable[[Sequence[Textbo
             else:
                 by_skill[item.skill].append(item)
         for same in by_skill.values():
-            ranked = sorted(same, key=lambda b: (-len(b.cases), sum(map(len, b.steps)), b.id))
+            ranked = sorted(same, key=lambda b: (-steadiness(b.cases), sum(map(len, b.steps)), b.id))
             for item in ranked[context.config.textbooks.per_skill :]:
                 refused[item.id] = Refusal("another was better", "", item.text, again=False)
         return refused

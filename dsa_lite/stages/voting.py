@@ -87,6 +87,7 @@ def _asked(context: Context, stage: str, round: int, requests: Sequence[Request]
     log, tokens = context.folder.votes(), 0
     found: dict[str, Vote] = {}
     failed: list[str] = []
+    context.progress(stage, 0, len(requests), label="solved again")
     for done, reply in enumerate(context.teacher.write(requests), start=1):
         if reply.finish == "error":
             failed.append(reply.error)

@@ -78,7 +78,7 @@ def test_an_outline_is_spread_over_the_documents() -> None:
 
 
 PACK = SkillPack(name="sql", title="SQL", description="About SQL.", topics=(Topic(name="Window frames"),))
-PROMPTS = Prompts(PACK, TeacherSettings(), 0)
+PROMPTS = Prompts(PACK, TeacherSettings(form="json"), 0)
 PARENT = Exercise(id="e", problem="P?", solution="S", answer="A", skills=("window-frames",), origin="single")
 
 

@@ -39,7 +39,6 @@ FAULTS: dict[str, tuple[str, Callable[[Any, Request], Any]]] = {
     "a field too many": ("malformed", lambda desk, r: desk.exercise_json(**good(r))[:-1] + ', "x": 1}'),
     "an empty field": ("malformed", lambda desk, r: desk.exercise_json(**{**good(r), "answer": " "})),
     "a number for a text": ("malformed", lambda desk, r: '{"problem": "p", "solution": "Addition", "answer": 3}'),
-    "no skill": ("skill not named", lambda desk, r: desk.exercise_json(**{**good(r), "solution": "It is so."})),
     "held out": ("held out", lambda desk, r: desk.exercise_json(**{**good(r), "problem": "what is  3+4"})),
     "transfer": ("held out", lambda desk, r: desk.exercise_json(**{**good(r), "problem": "What is 5^2 + 1 ?"})),
     "held out, inside": ("held out", lambda desk, r: desk.exercise_json(**{**good(r), "problem": INSIDE})),
@@ -53,6 +52,13 @@ FAULTS: dict[str, tuple[str, Callable[[Any, Request], Any]]] = {
         lambda desk, r: desk.exercise_json(**{**good(r), "answer": "it is hard to say, " * 20}),
     ),
 }
+
+
+def test_a_solution_that_does_not_name_its_skill_is_given_the_name(desk: Any) -> None:
+    unnamed = ScriptedTeacher(lambda r: desk.exercise_json(**{**good(r), "solution": "It is so."}))
+    kept, rejected = desk.write_exercises(unnamed, exercises=FEW)
+    assert not rejected
+    assert kept[0].solution == "Addition:\nIt is so."
 
 
 @pytest.mark.parametrize("fault", FAULTS)
