@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from inspect import signature
 from typing import Any
 
 import torch
@@ -45,6 +46,7 @@ class _Group:
         self._seen[:, :width] = torch.arange(width, device=base.device)[None] >= width - self._sizes[:, None]
         self._padded = any(len(p) < width for p in prompts)
         self._cache = _cache(base, width + max_tokens)
+        self._cache_name = "cache" if "cache" in signature(base.inner.forward).parameters else "past_key_values"
 
     def write(self, replies: Replies) -> None:
         """Fill the replies."""
@@ -70,8 +72,8 @@ class _Group:
                 input_ids=ids,
                 attention_mask=self._seen[:, :length] if self._padded else None,
                 position_ids=positions,
-                past_key_values=self._cache,
                 use_cache=True,
+                **{self._cache_name: self._cache},
             )
         return self._base.logits(out.last_hidden_state[:, -1])
 

@@ -56,8 +56,9 @@ def load_base(folder: Path, device: torch.device, dtype: torch.dtype, products: 
         with _quiet():
             config = AutoConfig.from_pretrained(folder, **local)
             loaded: Any = AutoModelForCausalLM.from_pretrained(
-                folder, config=config, dtype=dtype, use_safetensors=True, output_loading_info=True, **local
-            )
+                folder, config=config, dtype=dtype, use_safetensors=True, output_loading_info=True,
+                attn_implementation=_attention(config), **local,
+            )  # fmt: skip
     except (ValueError, KeyError, OSError, RuntimeError, TypeError, AttributeError) as error:
         first = str(error).strip().split("\n")[0]
         hint = "is its architecture one that transformers knows?"
@@ -82,6 +83,11 @@ def load_base(folder: Path, device: torch.device, dtype: torch.dtype, products: 
 
 def _context_tokens(config: Any) -> int:
     return int(getattr(config.get_text_config(), "max_position_embeddings", None) or 1 << 30)
+
+
+def _attention(config: Any) -> str | None:
+    """PyTorch's fused attention knows no cap on its logits (Gemma 2), and older transformers leave the cap out."""
+    return "eager" if getattr(config.get_text_config(), "attn_logit_softcapping", None) else None
 
 
 def _check_logits(base: Base) -> None:

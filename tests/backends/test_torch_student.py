@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import shutil
 from collections.abc import Callable
@@ -186,6 +187,34 @@ def test_generation_drops_ended_rows(student: Student) -> None:
     assert together == [student.generate([prompt], 25)[0] for prompt in prompts]
     assert sorted({len(reply) for reply in together})[0] < 5
     assert student.generate(prompts, 0) == [[]] * 4
+
+
+@pytest.mark.parametrize("name", ["past_key_values", "cache"])
+def test_the_cache_goes_by_the_name_that_the_network_has(student: Any, monkeypatch: Any, name: str) -> None:
+    """transformers renamed it; a network may have either name, or warn of the old one."""
+    prompts = [student.tokenizer.encode("the sum of the digits")]
+    expected = student.generate(prompts, 8)
+    inner = student._shared.lora.base.inner
+    real = inner.forward
+    own = "cache" if "cache" in inspect.signature(real).parameters else "past_key_values"
+    given: list[Any] = []
+
+    def forward(input_ids: Any, attention_mask: Any = None, position_ids: Any = None, **rest: Any) -> Any:
+        given.append(rest.pop(name))
+        return real(input_ids, attention_mask, position_ids, **{own: given[-1]}, **rest)
+
+    kind = inspect.Parameter.KEYWORD_ONLY
+    other = [p for p in inspect.signature(forward).parameters.values() if p.name != "rest"]
+    forward.__signature__ = inspect.Signature([*other, inspect.Parameter(name, kind)])  # type: ignore[attr-defined]
+    monkeypatch.setattr(inner, "forward", forward)
+    assert student.generate(prompts, 8) == expected
+    assert len(given) >= len(expected[0])
+    assert None not in given
+
+
+@pytest.mark.filterwarnings("error")
+def test_writing_calls_for_no_warning(student: Student) -> None:
+    assert len(student.generate([student.tokenizer.encode("the sum")], 4)[0]) <= 4
 
 
 @pytest.mark.parametrize(

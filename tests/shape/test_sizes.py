@@ -17,6 +17,7 @@ TOP_LEVEL = {
     "tests",
     "examples",
     "pyproject.toml",
+    "constraints.txt",
     "README.md",
     "LICENSE",
     "CHANGELOG.md",

@@ -38,9 +38,10 @@ def with_llama_cpp(path: Path, ids: list[int], lora: Path | None = None) -> Floa
 
 
 def with_transformers(folder: Path, ids: list[int]) -> Floats:
+    """In its plain way: the faster one left a cap on the attention's logits out, up to some version."""
     from transformers import AutoModelForCausalLM
 
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
     with torch.no_grad():
         return model(torch.tensor([ids])).logits[0].numpy()
 
@@ -70,6 +71,18 @@ def test_a_merged_gguf_computes_what_the_merged_folder_does(
     expected = with_transformers(tmp_path / "merged", ids)
     assert_close(with_llama_cpp(tmp_path / "gguf" / "tiny-F32.gguf", ids), expected)
     assert np.abs(expected - with_transformers(base, ids)).max() > 0.1 * np.abs(expected).max(), "the adapter counts"
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_the_student_s_base_computes_what_transformers_does_in_its_plain_way(
+    name: str, model_of: Callable[[str], Path]
+) -> None:
+    from dsa_lite_torch.loading import load_base
+
+    base, ids = load_base(model_of(name), torch.device("cpu"), torch.float32), ids_of(model_of(name))
+    with torch.no_grad():
+        found = base.logits(base.inner(input_ids=torch.tensor([ids]), use_cache=False).last_hidden_state[0]).numpy()
+    assert_close(found, with_transformers(base.folder, ids))
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
