@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from dsa_lite.core.escapes import BrokenText, load_json
 from dsa_lite.core.labelled import Part, Worked, items, parts, worked
 
 M = TypeVar("M", bound=BaseModel)
@@ -178,9 +179,11 @@ def read_syllabus(text: str) -> SyllabusReply | str:
 
 def _parse(model: type[M], text: str) -> M | str:
     try:
-        return model.model_validate(json.loads(_unfenced(text), strict=False))
+        return model.model_validate(load_json(_unfenced(text)))
     except json.JSONDecodeError as error:
         return f"no JSON: {error.msg} at character {error.pos}"
+    except BrokenText as error:
+        return str(error)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         return f"{'.'.join(str(p) for p in first['loc'])}: {first['msg']}"
