@@ -26,8 +26,8 @@ _VALUE = re.compile(
 )  # fmt: skip
 _LATEX = (
     (re.compile(r"\\(?:text|mathrm|textbf|mathbf|operatorname)\s*\{([^{}]*)\}"), r" \1 "),
-    (re.compile(r"\\[dt]?frac\s*\{\s*(\d{1,40})\s*\}\s*\{\s*(\d{1,40})\s*\}"), r" \1/\2 "),
-    (re.compile(r"\\[dt]?frac\s*(\d)\s*(\d)"), r" \1/\2 "),
+    (re.compile(r"\\[dt]?frac\s*\{\s*(\d{1,40})\s*\}\s*\{\s*(\d{1,40})\s*\}"), r" \1/\2"),
+    (re.compile(r"\\[dt]?frac\s*(\d)\s*(\d)"), r" \1/\2"),
     (re.compile(r"\\(?:cdot|times)(?![A-Za-z])|[×·⋅]"), "*"),
     (re.compile(r"(?<=\d)(?:\{,\}|\\,)(?=\d{3})"), ","),
     (re.compile(r"(?<=\d)[\u00a0\u2009\u202f](?=\d{3}(?!\d))"), ","),
@@ -143,7 +143,7 @@ def _unit(before: str, after: str, number: str) -> str | None:
         return None if before else CURRENCIES.get(after, after)
     if not _UNIT.fullmatch(after) or (glued and (after not in UNITS or len(after) == 1)):
         return None
-    if len(after) == 1 and after not in SINGLE_LETTERS:
+    if re.fullmatch(r"[^\W\d_](?:\^?[23])?", after) and after[0] not in SINGLE_LETTERS:
         return None
     unit = unit_of(after)
     if unit is None or (before and unit != CURRENCIES[before]):
@@ -154,8 +154,8 @@ def _unit(before: str, after: str, number: str) -> str | None:
 # -- sentences ---------------------------------------------------------------------------------------------------
 
 _COPULA = re.compile(
-    r"\b(?:is|are|was|were|equals|will be|would be|should be|is equal to|comes to|costs?|pays?|paid|has|have|had|"
-    r"needs?|earns?|makes?|gets?|saves?|spends?|spent|takes?|sells?|bought|buys?)\b|[=:]",
+    r"\b(?:is equal to|is|are|was|were|equals|will be|would be|should be|comes to|costs|pays|paid|has|have|had|needs|"
+    r"earns|makes|gets|saves|spends|spent|takes|sells|bought|buys)\b|[=:]",
     re.IGNORECASE,
 )
 _UNSURE = frozenset((

@@ -40,7 +40,7 @@ def nothing_to_learn(exercises: Iterable[Exercise], known: Collection[str]) -> l
 
 
 def taken_over(answer: Graded, *, check_steps: bool) -> OwnWords | None:
-    """The base's solution of an exercise; None where it is wrong, in a step too, says its answer twice or is no text."""
+    """The base's solution of an exercise; None where it or a step is wrong, it says its answer twice or is no text."""
     solution = before_answer(answer.reply)
     if not answer.correct or answer.answer is None or solution is None:
         return None
