@@ -37,6 +37,7 @@ _LATEX = (
     (re.compile(r"&"), " "),
     (re.compile(r"(?<![\d)])\*\*|\*\*(?!\s*[\d(-])"), " "),
     (re.compile(r"\*\*"), "^"),
+    (re.compile(r"(\d[\d.,]*)\s?([€£])(?!\s?\d)"), r"\2\1"),
     (re.compile(r"\$(?!\s?\.?\d)"), " "),
 )  # fmt: skip
 _FRACTION = re.compile(r"\\[dt]?frac\s*\{([^{}]*)\}\s*\{([^{}]*)\}")

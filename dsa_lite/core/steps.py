@@ -175,6 +175,12 @@ def _words(tokens: Sequence[Token], start: int) -> int:
     return start
 
 
+def _counted(words: Sequence[str]) -> str:
+    """What some words say is counted: the unit among them, else the noun before "of" or the last one."""
+    known = next((word for word in words if word in UNITS), None)
+    return singular(known or words[words.index("of") - 1 if "of" in words else -1])
+
+
 def _counts(tokens: Sequence[Token], i: int, start: int) -> bool:
     """Whether a token can be one of the words, from `start` on, that say what a number counts."""
     token, following = tokens[i], tokens[i + 1] if i + 1 < len(tokens) else None
@@ -236,7 +242,7 @@ def _calculation(tokens: Sequence[Token], start: int) -> tuple[Calculation | Non
             end = _words(tokens, i)
             if end == i:
                 break
-            units |= {singular(t.text.lower()) for t in tokens[i:end] if t.kind == "word"}
+            units.add(_counted([t.text.lower() for t in tokens[i:end] if t.kind == "word"]))
             i = end
             continue
         elif token.kind == "other" or (token.text == ")" and not depth) or _remark(tokens, i):
@@ -268,8 +274,6 @@ def _same(left: Calculation, right: Calculation, rounded: bool) -> bool | None:
             return verdict or None
     if _unclear(left, right) or any(abs(a - b) <= _slack(left, right, max(abs(a), abs(b))) for a, b in pairs):
         return None
-    if rounded and any(abs(a - b) * 20 <= max(abs(a), abs(b)) for a, b in pairs):
-        return None
     return False
 
 
@@ -280,6 +284,8 @@ def _as_rounded(whole: Calculation, shown: Calculation, rounded: bool) -> bool |
         return None
     written = -number.value if min(shown.values().values()) < 0 else number.value
     unit = Fraction(1, 10**number.decimals)
+    if rounded and not number.decimals and number.value:  # 1,234 is about 1,200
+        unit = Fraction(10 ** (len(number.text) - len(number.text.rstrip("0,% "))))
     for value in whole.values().values():
         for scale in (1, 100) if number.percent else (1,):
             off = abs(value * scale - written)
@@ -313,7 +319,7 @@ def _slack(left: Calculation, right: Calculation, size: Fraction) -> Fraction:
 
 
 def _unclear(left: Calculation, right: Calculation) -> bool:
-    units = left.units | right.units
+    units = left.units | {unit for unit in right.units if unit in left.units or unit in UNITS}
     if convertible(units) or ((left.adds() or right.adds()) and len(units) > 1):
         return True
     first = right.numbers[0].value
