@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal, NamedTuple
@@ -12,7 +13,10 @@ from typing import Literal, NamedTuple
 #: sum ("80 - 20% = 64").
 Percent = Literal["hundredth", "mark", "share"]
 
+Number = int | Fraction  # exact either way; whole numbers are quicker as they are
+
 _BITS = 256  # of any value on the way
+_SMALL = 1 << 60
 _DEPTH = 40
 _TOKEN = re.compile(
     r"(?P<money>[$€£]\s?)?(?:(?P<whole>\d{1,3}) (?P<above>\d{1,2})/(?P<below>\d{1,3})(?![\d.,]*\d)|"
@@ -29,7 +33,7 @@ class Token(NamedTuple):
     text: str
     start: int
     end: int
-    value: Fraction = Fraction(0)
+    value: Number = 0
     decimals: int = 0
     percent: bool = False
     money: bool = False
@@ -58,8 +62,9 @@ def _number(match: re.Match[str], place: tuple[int, int]) -> Token:
     digits = match["number"].replace(",", "")
     if len(digits) > 18 or (len(digits) > 1 and digits.isdigit() and digits[0] == "0"):  # 0730 is a time or a code
         return Token("other", match[0], *place)
-    decimals = len(digits.partition(".")[2])
-    return Token("number", match[0], *place, Fraction(digits), decimals, match["percent"] is not None, money)
+    before, _, part = digits.partition(".")
+    value = Fraction(int(before + part), 10 ** len(part)) if part else int(digits)
+    return Token("number", match[0], *place, value, len(part), match["percent"] is not None, money)
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,7 @@ class Calculation:
     """Numbers and signs in their order, and the words that say what is counted."""
 
     tokens: tuple[Token, ...]
+    values: Mapping[Percent, Fraction]
     units: frozenset[str] = frozenset()
 
     @property
@@ -85,18 +91,15 @@ class Calculation:
     def multiplies(self) -> bool:
         return any(t.kind == "sign" and t.text not in "+-" for t in self.tokens)
 
-    def values(self) -> dict[Percent, Fraction]:
-        """Its value under each reading of the percent sign that has one; empty where it is no calculation."""
-        readings: tuple[Percent, ...] = ("hundredth",)
-        if any(t.percent for t in self.tokens):
-            readings = ("hundredth", "mark", "share")
-        found: dict[Percent, Fraction] = {}
-        for reading in readings:
-            try:
-                found[reading] = _Reader(self.tokens, reading).whole()
-            except _Unclear:
-                continue
-        return found
+
+def values_of(tokens: Sequence[Token]) -> dict[Percent, Fraction]:
+    """The value under each reading of the percent sign that has one; empty where the tokens are no calculation."""
+    found: dict[Percent, Fraction] = {}
+    readings: tuple[Percent, ...] = ("hundredth", "mark", "share")
+    for reading in readings if any(t.percent for t in tokens) else readings[:1]:
+        with contextlib.suppress(_Unclear):
+            found[reading] = Fraction(_Reader(tokens, reading).whole())
+    return found
 
 
 class _Unclear(Exception):
@@ -110,18 +113,16 @@ class _Reader:
         self.tokens = tokens
         self.percent = percent
         self.place = 0
+        self.signs = [*(token.text if token.kind == "sign" else "number" for token in tokens), ""]
 
-    def whole(self) -> Fraction:
+    def whole(self) -> Number:
         value = self.sum(0)
         if self.place != len(self.tokens):
             raise _Unclear
         return value
 
     def next(self) -> str:
-        if self.place >= len(self.tokens):
-            return ""
-        token = self.tokens[self.place]
-        return token.text if token.kind == "sign" else "number"
+        return self.signs[self.place]
 
     def take(self) -> Token:
         if self.place >= len(self.tokens):
@@ -129,7 +130,7 @@ class _Reader:
         self.place += 1
         return self.tokens[self.place - 1]
 
-    def sum(self, depth: int) -> Fraction:
+    def sum(self, depth: int) -> Number:
         value = self.product(depth)
         while self.next() in ("+", "-"):
             sign = 1 if self.take().text == "+" else -1
@@ -143,7 +144,7 @@ class _Reader:
             value = _small(value + sign * part)
         return value
 
-    def product(self, depth: int) -> Fraction:
+    def product(self, depth: int) -> Number:
         value = self.signed(depth)
         while self.next() in ("*", "/", "(", "of", "off"):
             if self.next() == "(" or (sign := self.take().text) in ("*", "of"):
@@ -154,11 +155,11 @@ class _Reader:
                 below = self.signed(depth)
                 if below == 0:
                     raise _Unclear
-                value /= below
+                value = Fraction(value) / below
             _small(value)
         return value
 
-    def signed(self, depth: int) -> Fraction:
+    def signed(self, depth: int) -> Number:
         if depth > _DEPTH:
             raise _Unclear
         if self.next() in ("+", "-"):
@@ -170,15 +171,15 @@ class _Reader:
             return value
         self.take()
         exponent = self.signed(depth + 1)
-        if exponent.denominator != 1 or abs(exponent) > 64 or (value == 0 and exponent < 0):
+        if exponent.denominator != 1 or not -64 <= exponent <= 64 or (value == 0 and exponent < 0):
             raise _Unclear
-        return _small(value ** int(exponent))
+        return _small((value if exponent >= 0 else Fraction(value)) ** int(exponent))
 
-    def atom(self, depth: int) -> Fraction:
+    def atom(self, depth: int) -> Number:
         token = self.take()
         if token.kind == "number":
             hundredth = token.percent and (self.percent != "mark" or self.next() in ("of", "off"))
-            return token.value / 100 if hundredth else token.value
+            return Fraction(token.value, 100) if hundredth else token.value
         if token.text != "(":
             raise _Unclear
         value = self.sum(depth + 1)
@@ -187,7 +188,9 @@ class _Reader:
         return value
 
 
-def _small(value: Fraction) -> Fraction:
+def _small(value: Number) -> Number:
+    if -_SMALL < value.numerator < _SMALL and value.denominator < _SMALL:
+        return value
     if value.numerator.bit_length() > _BITS or value.denominator.bit_length() > _BITS:
         raise _Unclear
     return value

@@ -8,7 +8,7 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import NamedTuple
 
-from dsa_lite.core.arithmetic import Calculation, Token, tokens_of
+from dsa_lite.core.arithmetic import Calculation, Token, tokens_of, values_of
 from dsa_lite.core.grading import FUNCTIONS
 from dsa_lite.core.step_text import step_lines
 from dsa_lite.core.units import UNITS, convertible, singular
@@ -96,9 +96,13 @@ def _line(line: str) -> Steps:
 
 def _side(text: str, first: bool, last: bool) -> tuple[Calculation | None, Calculation | None]:
     """What the text says as the right side of the sign before it, and as the left side of the sign after it."""
-    right = None if first else _as_right(tokens_of(text[:_LONGEST]), text)
-    left = None if last else _as_left(tokens_of(text[-_LONGEST:]), text[-_LONGEST:])
-    return right, left
+    tokens = tokens_of(text[:_LONGEST])
+    right = None if first else _as_right(tokens, text)
+    if last or not tokens:
+        return right, None
+    if right is not None and right.tokens == tuple(tokens):
+        return right, right
+    return right, _as_left(tokens if len(text) <= _LONGEST else tokens_of(text[-_LONGEST:]), text[-_LONGEST:])
 
 
 def _as_left(tokens: Sequence[Token], text: str) -> Calculation | None:
@@ -215,7 +219,7 @@ def _as_right(tokens: Sequence[Token], text: str) -> Calculation | None:
         word = after.text.lower()
         if len(word) == 1 or word in _NOT_AFTER or glued:
             return None
-        return Calculation(found.tokens, found.units | ({singular(word)} if word in UNITS else set()))
+        return Calculation(found.tokens, found.values, found.units | ({singular(word)} if word in UNITS else set()))
     if after.text[0] in "\\_'|{[%!<>°^" or after.kind == "number":
         return None
     if glued and after.text[0] in ".,:" and text[after.end : after.end + 1].isdigit():
@@ -250,9 +254,8 @@ def _calculation(tokens: Sequence[Token], start: int) -> tuple[Calculation | Non
         depth += {"(": 1, ")": -1}.get(token.text, 0)
         run.append(token)
         i += 1
-    if not run or not Calculation(tuple(run)).values():
-        return None, i
-    return Calculation(tuple(run), frozenset(units)), i
+    values = values_of(run)
+    return (Calculation(tuple(run), values, frozenset(units)) if values else None), i
 
 
 def _remark(tokens: Sequence[Token], i: int) -> bool:
@@ -265,8 +268,7 @@ def _remark(tokens: Sequence[Token], i: int) -> bool:
 
 def _same(left: Calculation, right: Calculation, rounded: bool) -> bool | None:
     """None where a difference says nothing: units converted, an earlier rounding, a running total."""
-    ones, others = left.values(), right.values()
-    pairs = [(a, b) for a in ones.values() for b in others.values()]
+    pairs = [(a, b) for a in left.values.values() for b in right.values.values()]
     if any(a == b for a, b in pairs):
         return True
     for whole, shown in ((left, right), (right, left)):
@@ -282,11 +284,11 @@ def _as_rounded(whole: Calculation, shown: Calculation, rounded: bool) -> bool |
     number = shown.single
     if number is None:
         return None
-    written = -number.value if min(shown.values().values()) < 0 else number.value
+    written = -number.value if min(shown.values.values()) < 0 else number.value
     unit = Fraction(1, 10**number.decimals)
     if rounded and not number.decimals and number.value:  # 1,234 is about 1,200
         unit = Fraction(10 ** (len(number.text) - len(number.text.rstrip("0,% "))))
-    for value in whole.values().values():
+    for value in whole.values.values():
         for scale in (1, 100) if number.percent else (1,):
             off = abs(value * scale - written)
             endless = not _ends(value)
@@ -323,6 +325,6 @@ def _unclear(left: Calculation, right: Calculation) -> bool:
     if convertible(units) or ((left.adds() or right.adds()) and len(units) > 1):
         return True
     first = right.numbers[0].value
-    if right.tokens[0].kind == "number" and not right.single and first in left.values().values():
+    if right.tokens[0].kind == "number" and not right.single and first in left.values.values():
         return True  # a running total: "10/50 = 0.2 * 100 = 20%"
     return left.single is not None and left.single.percent  # "100% = 60": what the whole is
