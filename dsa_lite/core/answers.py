@@ -37,6 +37,8 @@ _LATEX = (
     (re.compile(r"\\[,;!: ]|\\quad"), " "),
     (re.compile(r"\s*\^?\s*\\circ|\^\{\\circ\}"), "°"),
 )
+_PLAIN = re.compile(r"-?\d{1,18}", re.ASCII)
+_NO_VALUE = re.compile(r"[\w)]\s*(?<![eE])\+|[A-Za-z]\^(?![23{\\])|;")
 _FRACTION = "¼½¾⅐⅑⅒⅓⅔⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞"
 _UNIT = re.compile(r"[^\W\d_]+(?:[ -][^\W\d_]+){0,3}(?:\s*(?:/|per)\s*[^\W\d_]+)?(?:\^[23]|[²³])?")
 
@@ -56,7 +58,9 @@ def read_value(answer: str) -> Value | None:
     Sign, thousands, decimals, powers of ten, fractions and mixed numbers, currency, percent and unit:
     "$55,000", "50%", "12.50 dollars", "1{,}000", "1.5e3", "3\\frac{1}{2}", "x = 5", "**42**", "about 3.14".
     """
-    if len(answer) > _LONGEST:
+    if _PLAIN.fullmatch(answer):
+        return Value(Fraction(answer))
+    if len(answer) > _LONGEST or _NO_VALUE.search(answer, 1):
         return None
     text = _spelled(answer)
     name = _NAME.match(text)
@@ -97,10 +101,11 @@ def _rounded(number: Fraction) -> Fraction:
 def _spelled(text: str) -> str:
     """Without emphasis and LaTeX's marks; fractions and signs in one spelling, the dollar sign kept as money."""
     text = without_marks(text.strip().rstrip("。"))
-    for pattern, replacement in _LATEX:
-        text = pattern.sub(replacement, text)
-    text = re.sub(rf"[{_FRACTION}]", lambda m: " " + unicodedata.normalize("NFKC", m[0]), text)
-    text = unicodedata.normalize("NFKC", text).translate(_SIGNS)
+    if "\\" in text or "{" in text or not text.isascii():
+        for pattern, replacement in _LATEX:
+            text = pattern.sub(replacement, text)
+        text = re.sub(rf"[{_FRACTION}]", lambda m: " " + unicodedata.normalize("NFKC", m[0]), text)
+        text = unicodedata.normalize("NFKC", text).translate(_SIGNS)
     return without_marks(text).removesuffix(",").removeprefix("= ").strip()
 
 
@@ -180,7 +185,7 @@ def reduced(answer: str) -> str:
     which it is not certain what its value is stays as it is.
     """
     text = without_marks(answer.strip().rstrip("。"))
-    if len(text) > _LONGEST or read_value(text) is not None or not re.search(r"[^\W\d_]{2,}", text):
+    if len(text) > _LONGEST or not re.search(r"[^\W\d_]{2}(?:\s|\W*[=:])", text) or read_value(text) is not None:
         return text
     text = text.replace("**", "")
     found = list(_COPULA.finditer(text))

@@ -52,7 +52,8 @@ def extract_answer(reply: str) -> str | None:
     stands in the last \boxed{…}, else what the last "the answer is" says, else None. What was only thought is none.
     """
     lines = without_thinking(reply).splitlines()
-    for i in range(len(lines) - 1, -1, -1):
+    named = "answer" in reply.casefold()
+    for i in range(len(lines) - 1, -1, -1) if named else ():
         found = _ANSWER.search(lines[i]) or _HEADING.fullmatch(lines[i])
         if found is None:
             continue
@@ -66,12 +67,14 @@ def extract_answer(reply: str) -> str | None:
     text = "\n".join(lines)
     if (boxed := _last_boxed(text)) is not None:
         return without_marks(boxed) or None
-    said = list(_IS_ANSWER.finditer(text))
+    said = list(_IS_ANSWER.finditer(text)) if named else []
     return _said(said[-1][1]) or None if said else None
 
 
 def without_thinking(reply: str) -> str:
     """The reply without its thinking part, also where the template opened it, or where it was never closed."""
+    if "<" not in reply and "[" not in reply:
+        return reply
     text = _THOUGHT.sub("", reply)
     opened, closed = _THINK_OPEN.search(text), list(_THINK_CLOSE.finditer(text))
     if closed:
