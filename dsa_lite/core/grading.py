@@ -92,10 +92,13 @@ def _said(text: str) -> str:
 
 
 def before_answer(reply: str) -> str | None:
-    """What a reply says before "Answer:", without the beginning of that sentence; all where there is none, None where
-    it says that more than once."""
+    """What a reply says before "Answer:" or a last "The answer is", without the beginning of that sentence.
+
+    All where there is none, None where it says "Answer:" more than once."""
     lines = without_thinking(reply).splitlines()
     found = [(i, match) for i, line in enumerate(lines) if (match := _ANSWER.search(line))]
+    if not found and lines and (match := re.search(r"\banswer\s+is\b(?!\s+not\b)", lines[-1])):
+        found = [(len(lines) - 1, match)]
     if not found:
         return "\n".join(lines).strip()
     if len(found) > 1:
