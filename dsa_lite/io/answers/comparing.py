@@ -101,9 +101,11 @@ def _same_value(gold: str, answer: str, latex_check: LatexCheck) -> bool:
     answer, answer_constant = _without_constant(answer, free=gold_constant)
     if answer_constant and not gold_constant:
         gold, gold_constant = _without_constant(gold, free=True)
+    number, answered = read_value(gold), read_value(answer)
+    if gold_constant != answer_constant and (number is not None or answered is not None):
+        return False  # 3 is not 3 + C
     if same_text(gold, answer):
         return True
-    number, answered = read_value(gold), read_value(answer)
     if number is not None and answered is not None:
         return same_value(number, answered)
     trees = _tree(gold), _tree(answer)
