@@ -46,18 +46,28 @@ def restored(text: str) -> str:
     raise BrokenText(f"control character U+{ord(found[0]):04X} in {_near(text, found.start())}{cause}")
 
 
-def all_restored(value: Any) -> Any:
-    """A value as JSON has them, every text in it restored; keys stay."""
+def all_restored(value: Any, *, drop: bool = False) -> Any:
+    """A value as JSON has them, every text in it restored; keys stay.
+
+    drop: entries of lists that cannot be restored are left out, so that one bad name costs no whole list.
+    """
     if isinstance(value, str):
         return restored(value)
     if isinstance(value, list):
-        return [all_restored(part) for part in value]
+        parts = []
+        for part in value:
+            try:
+                parts.append(all_restored(part, drop=drop))
+            except BrokenText:
+                if not drop:
+                    raise
+        return parts
     if isinstance(value, dict):
-        return {key: all_restored(part) for key, part in value.items()}
+        return {key: all_restored(part, drop=drop) for key, part in value.items()}
     return value
 
 
-def load_json(text: str) -> Any:
+def load_json(text: str, *, drop: bool = False) -> Any:
     r"""JSON as models write it: line ends and tabs inside texts, "\sqrt" and "\(" escaped once too little.
 
     Raises json.JSONDecodeError for what is none, BrokenText for a text that cannot be restored.
@@ -68,7 +78,7 @@ def load_json(text: str) -> Any:
         if "escape" not in error.msg:
             raise
         value = json.loads(_PAIR.sub(_escaped, text), strict=False)
-    return all_restored(value)
+    return all_restored(value, drop=drop)
 
 
 def _escaped(found: re.Match[str]) -> str:

@@ -169,17 +169,17 @@ def _is_json(text: str) -> bool:
 
 def read_prerequisites(text: str) -> PrerequisitesReply | str:
     """The parsed reply, or the reason it is malformed."""
-    return _parse(PrerequisitesReply, text)
+    return _parse(PrerequisitesReply, text, drop=True)
 
 
 def read_syllabus(text: str) -> SyllabusReply | str:
     """The parsed reply, or the reason it is malformed."""
-    return _parse(SyllabusReply, text)
+    return _parse(SyllabusReply, text, drop=True)
 
 
-def _parse(model: type[M], text: str) -> M | str:
+def _parse(model: type[M], text: str, *, drop: bool = False) -> M | str:
     try:
-        return model.model_validate(load_json(_unfenced(text)))
+        return model.model_validate(load_json(_unfenced(text), drop=drop))
     except json.JSONDecodeError as error:
         return f"no JSON: {error.msg} at character {error.pos}"
     except BrokenText as error:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dsa_lite.core.escapes import BrokenText, all_restored, load_json, restored
-from dsa_lite.core.replies import ExerciseReply, read_exercise
+from dsa_lite.core.replies import ExerciseReply, PrerequisitesReply, read_exercise, read_prerequisites
 
 COMMANDS = [
     r"\frac{3}{4}", r"\forall x", r"\beta", r"\bar{x}", r"\binom{2}{1}", r"\begin{align}", r"\boxed{5}", r"\big(",
@@ -72,6 +72,11 @@ def test_a_teachers_reply_is_restored_or_refused() -> None:
     assert isinstance(found, str)
     assert "control character U+0008" in found
     assert "escaped once too little" in found
+
+
+def test_one_bad_name_costs_no_list_of_names() -> None:
+    found = read_prerequisites(r'{"prerequisites": ["Sums", "\u001b[31m", "Products"]}')
+    assert found == PrerequisitesReply(prerequisites=["Sums", "Products"])
 
 
 @given(st.text(max_size=40) | st.text(alphabet="\t\n\r\f\b ratehoximes{}\\", max_size=20))
