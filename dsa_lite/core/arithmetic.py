@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal, NamedTuple
 
@@ -13,6 +11,7 @@ from typing import Literal, NamedTuple
 #: sum ("80 - 20% = 64").
 Percent = Literal["hundredth", "mark", "share"]
 
+_READINGS: tuple[Percent, ...] = ("hundredth", "mark", "share")
 Number = int | Fraction  # exact either way; whole numbers are quicker as they are
 
 _BITS = 256  # of any value on the way
@@ -43,23 +42,24 @@ def tokens_of(text: str) -> list[Token]:
     """The tokens of a text; blanks are between them."""
     found = []
     for match in _TOKEN.finditer(text):
-        place = (match.start(), match.end())
-        if match["number"] is not None or match["whole"] is not None:
-            found.append(_number(match, place))
+        kind = match.lastgroup or "other"
+        if kind in ("sign", "word", "other"):
+            found.append(Token(kind, match[0], *match.span()))
         else:
-            kind = match.lastgroup or "other"
-            found.append(Token(kind, match[0], *place))
+            found.append(_number(match, match.span()))
     return found
 
 
 def _number(match: re.Match[str], place: tuple[int, int]) -> Token:
     money = match["money"] is not None
-    if match["whole"] is not None:
+    if match["below"] is not None:
         whole, above, below = (int(match[name]) for name in ("whole", "above", "below"))
         if not 0 < above < below:
             return Token("other", match[0], *place)  # two numbers beside each other
         return Token("number", match[0], *place, Fraction(whole) + Fraction(above, below), 0, False, money)
     digits = match["number"].replace(",", "")
+    if len(digits) < 10 and digits.isdigit() and (digits[0] != "0" or digits == "0"):
+        return Token("number", match[0], *place, int(digits), 0, match["percent"] is not None, money)
     if len(digits) > 18 or (len(digits) > 1 and digits.isdigit() and digits[0] == "0"):  # 0730 is a time or a code
         return Token("other", match[0], *place)
     before, _, part = digits.partition(".")
@@ -67,23 +67,20 @@ def _number(match: re.Match[str], place: tuple[int, int]) -> Token:
     return Token("number", match[0], *place, value, len(part), match["percent"] is not None, money)
 
 
-@dataclass(frozen=True)
-class Calculation:
-    """Numbers and signs in their order, and the words that say what is counted."""
+class Calculation(NamedTuple):
+    """Numbers and signs in their order, and the words that say what is counted.
+
+    single: the number where there is only one. values: as in `values_of`.
+    """
 
     tokens: tuple[Token, ...]
+    single: Token | None
     values: Mapping[Percent, Fraction]
     units: frozenset[str] = frozenset()
 
     @property
     def numbers(self) -> list[Token]:
         return [t for t in self.tokens if t.kind == "number"]
-
-    @property
-    def single(self) -> Token | None:
-        """The number where there is only one."""
-        numbers = self.numbers
-        return numbers[0] if len(numbers) == 1 else None
 
     def adds(self) -> bool:
         return any(t.kind == "sign" and t.text in "+-" for t in self.tokens[1:])
@@ -94,11 +91,14 @@ class Calculation:
 
 def values_of(tokens: Sequence[Token]) -> dict[Percent, Fraction]:
     """The value under each reading of the percent sign that has one; empty where the tokens are no calculation."""
+    if len(tokens) == 1 and tokens[0].kind == "number" and not tokens[0].percent:
+        return {"hundredth": Fraction(tokens[0].value)}
     found: dict[Percent, Fraction] = {}
-    readings: tuple[Percent, ...] = ("hundredth", "mark", "share")
-    for reading in readings if any(t.percent for t in tokens) else readings[:1]:
-        with contextlib.suppress(_Unclear):
+    for reading in _READINGS if any(t.percent for t in tokens) else _READINGS[:1]:
+        try:
             found[reading] = Fraction(_Reader(tokens, reading).whole())
+        except _Unclear:
+            continue
     return found
 
 

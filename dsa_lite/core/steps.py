@@ -219,7 +219,7 @@ def _as_right(tokens: Sequence[Token], text: str) -> Calculation | None:
         word = after.text.lower()
         if len(word) == 1 or word in _NOT_AFTER or glued:
             return None
-        return Calculation(found.tokens, found.values, found.units | ({singular(word)} if word in UNITS else set()))
+        return found._replace(units=found.units | {singular(word)}) if word in UNITS else found
     if after.text[0] in "\\_'|{[%!<>°^" or after.kind == "number":
         return None
     if glued and after.text[0] in ".,:" and text[after.end : after.end + 1].isdigit():
@@ -255,7 +255,10 @@ def _calculation(tokens: Sequence[Token], start: int) -> tuple[Calculation | Non
         run.append(token)
         i += 1
     values = values_of(run)
-    return (Calculation(tuple(run), values, frozenset(units)) if values else None), i
+    if not values:
+        return None, i
+    numbers = [t for t in run if t.kind == "number"]
+    return Calculation(tuple(run), numbers[0] if len(numbers) == 1 else None, values, frozenset(units)), i
 
 
 def _remark(tokens: Sequence[Token], i: int) -> bool:
