@@ -26,8 +26,8 @@ _VALUE = re.compile(
 )  # fmt: skip
 _LATEX = (
     (re.compile(r"\\(?:text|mathrm|textbf|mathbf|operatorname)\s*\{([^{}]*)\}"), r" \1 "),
-    (re.compile(r"\\[dt]?frac\s*\{\s*(\d{1,40})\s*\}\s*\{\s*(\d{1,40})\s*\}"), r" \1/\2 "),
-    (re.compile(r"\\[dt]?frac\s*(\d)\s*(\d)"), r" \1/\2 "),
+    (re.compile(r"\\[dt]?frac\s*\{\s*(\d{1,40})\s*\}\s*\{\s*(\d{1,40})\s*\}"), r" \1/\2"),
+    (re.compile(r"\\[dt]?frac\s*(\d)\s*(\d)"), r" \1/\2"),
     (re.compile(r"\\(?:cdot|times)(?![A-Za-z])|[×·⋅]"), "*"),
     (re.compile(r"(?<=\d)(?:\{,\}|\\,)(?=\d{3})"), ","),
     (re.compile(r"(?<=\d)[\u00a0\u2009\u202f](?=\d{3}(?!\d))"), ","),
@@ -37,6 +37,8 @@ _LATEX = (
     (re.compile(r"\\[,;!: ]|\\quad"), " "),
     (re.compile(r"\s*\^?\s*\\circ|\^\{\\circ\}"), "°"),
 )
+_PLAIN = re.compile(r"-?\d{1,18}", re.ASCII)
+_NO_VALUE = re.compile(r"[\w)]\s*(?<![eE])\+|[A-Za-z]\^(?![23{\\])|;")
 _FRACTION = "¼½¾⅐⅑⅒⅓⅔⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞"
 _UNIT = re.compile(r"[^\W\d_]+(?:[ -][^\W\d_]+){0,3}(?:\s*(?:/|per)\s*[^\W\d_]+)?(?:\^[23]|[²³])?")
 
@@ -56,7 +58,9 @@ def read_value(answer: str) -> Value | None:
     Sign, thousands, decimals, powers of ten, fractions and mixed numbers, currency, percent and unit:
     "$55,000", "50%", "12.50 dollars", "1{,}000", "1.5e3", "3\\frac{1}{2}", "x = 5", "**42**", "about 3.14".
     """
-    if len(answer) > _LONGEST:
+    if _PLAIN.fullmatch(answer):
+        return Value(Fraction(answer))
+    if len(answer) > _LONGEST or _NO_VALUE.search(answer, 1):
         return None
     text = _spelled(answer)
     name = _NAME.match(text)
@@ -97,10 +101,11 @@ def _rounded(number: Fraction) -> Fraction:
 def _spelled(text: str) -> str:
     """Without emphasis and LaTeX's marks; fractions and signs in one spelling, the dollar sign kept as money."""
     text = without_marks(text.strip().rstrip("。"))
-    for pattern, replacement in _LATEX:
-        text = pattern.sub(replacement, text)
-    text = re.sub(rf"[{_FRACTION}]", lambda m: " " + unicodedata.normalize("NFKC", m[0]), text)
-    text = unicodedata.normalize("NFKC", text).translate(_SIGNS)
+    if "\\" in text or "{" in text or not text.isascii():
+        for pattern, replacement in _LATEX:
+            text = pattern.sub(replacement, text)
+        text = re.sub(rf"[{_FRACTION}]", lambda m: " " + unicodedata.normalize("NFKC", m[0]), text)
+        text = unicodedata.normalize("NFKC", text).translate(_SIGNS)
     return without_marks(text).removesuffix(",").removeprefix("= ").strip()
 
 
@@ -143,7 +148,7 @@ def _unit(before: str, after: str, number: str) -> str | None:
         return None if before else CURRENCIES.get(after, after)
     if not _UNIT.fullmatch(after) or (glued and (after not in UNITS or len(after) == 1)):
         return None
-    if len(after) == 1 and after not in SINGLE_LETTERS:
+    if re.fullmatch(r"[^\W\d_](?:\^?[23])?", after) and after[0] not in SINGLE_LETTERS:
         return None
     unit = unit_of(after)
     if unit is None or (before and unit != CURRENCIES[before]):
@@ -154,8 +159,8 @@ def _unit(before: str, after: str, number: str) -> str | None:
 # -- sentences ---------------------------------------------------------------------------------------------------
 
 _COPULA = re.compile(
-    r"\b(?:is|are|was|were|equals|will be|would be|should be|is equal to|comes to|costs?|pays?|paid|has|have|had|"
-    r"needs?|earns?|makes?|gets?|saves?|spends?|spent|takes?|sells?|bought|buys?)\b|[=:]",
+    r"\b(?:is equal to|is|are|was|were|equals|will be|would be|should be|comes to|costs|pays|paid|has|have|had|needs|"
+    r"earns|makes|gets|saves|spends|spent|takes|sells|bought|buys)\b|[=:]",
     re.IGNORECASE,
 )
 _UNSURE = frozenset((
@@ -180,7 +185,7 @@ def reduced(answer: str) -> str:
     which it is not certain what its value is stays as it is.
     """
     text = without_marks(answer.strip().rstrip("。"))
-    if len(text) > _LONGEST or read_value(text) is not None or not re.search(r"[^\W\d_]{2,}", text):
+    if len(text) > _LONGEST or not re.search(r"[^\W\d_]{2}(?:\s|\W*[=:])", text) or read_value(text) is not None:
         return text
     text = text.replace("**", "")
     found = list(_COPULA.finditer(text))

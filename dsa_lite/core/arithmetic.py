@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Literal, NamedTuple
 
@@ -12,7 +11,11 @@ from typing import Literal, NamedTuple
 #: sum ("80 - 20% = 64").
 Percent = Literal["hundredth", "mark", "share"]
 
+_READINGS: tuple[Percent, ...] = ("hundredth", "mark", "share")
+Number = int | Fraction  # exact either way; whole numbers are quicker as they are
+
 _BITS = 256  # of any value on the way
+_SMALL = 1 << 60
 _DEPTH = 40
 _TOKEN = re.compile(
     r"(?P<money>[$€£]\s?)?(?:(?P<whole>\d{1,3}) (?P<above>\d{1,2})/(?P<below>\d{1,3})(?![\d.,]*\d)|"
@@ -29,7 +32,7 @@ class Token(NamedTuple):
     text: str
     start: int
     end: int
-    value: Fraction = Fraction(0)
+    value: Number = 0
     decimals: int = 0
     percent: bool = False
     money: bool = False
@@ -39,45 +42,45 @@ def tokens_of(text: str) -> list[Token]:
     """The tokens of a text; blanks are between them."""
     found = []
     for match in _TOKEN.finditer(text):
-        place = (match.start(), match.end())
-        if match["number"] is not None or match["whole"] is not None:
-            found.append(_number(match, place))
+        kind = match.lastgroup or "other"
+        if kind in ("sign", "word", "other"):
+            found.append(Token(kind, match[0], *match.span()))
         else:
-            kind = match.lastgroup or "other"
-            found.append(Token(kind, match[0], *place))
+            found.append(_number(match, match.span()))
     return found
 
 
 def _number(match: re.Match[str], place: tuple[int, int]) -> Token:
     money = match["money"] is not None
-    if match["whole"] is not None:
+    if match["below"] is not None:
         whole, above, below = (int(match[name]) for name in ("whole", "above", "below"))
         if not 0 < above < below:
             return Token("other", match[0], *place)  # two numbers beside each other
         return Token("number", match[0], *place, Fraction(whole) + Fraction(above, below), 0, False, money)
     digits = match["number"].replace(",", "")
+    if len(digits) < 10 and digits.isdigit() and (digits[0] != "0" or digits == "0"):
+        return Token("number", match[0], *place, int(digits), 0, match["percent"] is not None, money)
     if len(digits) > 18 or (len(digits) > 1 and digits.isdigit() and digits[0] == "0"):  # 0730 is a time or a code
         return Token("other", match[0], *place)
-    decimals = len(digits.partition(".")[2])
-    return Token("number", match[0], *place, Fraction(digits), decimals, match["percent"] is not None, money)
+    before, _, part = digits.partition(".")
+    value = Fraction(int(before + part), 10 ** len(part)) if part else int(digits)
+    return Token("number", match[0], *place, value, len(part), match["percent"] is not None, money)
 
 
-@dataclass(frozen=True)
-class Calculation:
-    """Numbers and signs in their order, and the words that say what is counted."""
+class Calculation(NamedTuple):
+    """Numbers and signs in their order, and the words that say what is counted.
+
+    single: the number where there is only one. values: as in `values_of`.
+    """
 
     tokens: tuple[Token, ...]
+    single: Token | None
+    values: Mapping[Percent, Fraction]
     units: frozenset[str] = frozenset()
 
     @property
     def numbers(self) -> list[Token]:
         return [t for t in self.tokens if t.kind == "number"]
-
-    @property
-    def single(self) -> Token | None:
-        """The number where there is only one."""
-        numbers = self.numbers
-        return numbers[0] if len(numbers) == 1 else None
 
     def adds(self) -> bool:
         return any(t.kind == "sign" and t.text in "+-" for t in self.tokens[1:])
@@ -85,18 +88,18 @@ class Calculation:
     def multiplies(self) -> bool:
         return any(t.kind == "sign" and t.text not in "+-" for t in self.tokens)
 
-    def values(self) -> dict[Percent, Fraction]:
-        """Its value under each reading of the percent sign that has one; empty where it is no calculation."""
-        readings: tuple[Percent, ...] = ("hundredth",)
-        if any(t.percent for t in self.tokens):
-            readings = ("hundredth", "mark", "share")
-        found: dict[Percent, Fraction] = {}
-        for reading in readings:
-            try:
-                found[reading] = _Reader(self.tokens, reading).whole()
-            except _Unclear:
-                continue
-        return found
+
+def values_of(tokens: Sequence[Token]) -> dict[Percent, Fraction]:
+    """The value under each reading of the percent sign that has one; empty where the tokens are no calculation."""
+    if len(tokens) == 1 and tokens[0].kind == "number" and not tokens[0].percent:
+        return {"hundredth": Fraction(tokens[0].value)}
+    found: dict[Percent, Fraction] = {}
+    for reading in _READINGS if any(t.percent for t in tokens) else _READINGS[:1]:
+        try:
+            found[reading] = Fraction(_Reader(tokens, reading).whole())
+        except _Unclear:
+            continue
+    return found
 
 
 class _Unclear(Exception):
@@ -110,18 +113,16 @@ class _Reader:
         self.tokens = tokens
         self.percent = percent
         self.place = 0
+        self.signs = [*(token.text if token.kind == "sign" else "number" for token in tokens), ""]
 
-    def whole(self) -> Fraction:
+    def whole(self) -> Number:
         value = self.sum(0)
         if self.place != len(self.tokens):
             raise _Unclear
         return value
 
     def next(self) -> str:
-        if self.place >= len(self.tokens):
-            return ""
-        token = self.tokens[self.place]
-        return token.text if token.kind == "sign" else "number"
+        return self.signs[self.place]
 
     def take(self) -> Token:
         if self.place >= len(self.tokens):
@@ -129,7 +130,7 @@ class _Reader:
         self.place += 1
         return self.tokens[self.place - 1]
 
-    def sum(self, depth: int) -> Fraction:
+    def sum(self, depth: int) -> Number:
         value = self.product(depth)
         while self.next() in ("+", "-"):
             sign = 1 if self.take().text == "+" else -1
@@ -143,7 +144,7 @@ class _Reader:
             value = _small(value + sign * part)
         return value
 
-    def product(self, depth: int) -> Fraction:
+    def product(self, depth: int) -> Number:
         value = self.signed(depth)
         while self.next() in ("*", "/", "(", "of", "off"):
             if self.next() == "(" or (sign := self.take().text) in ("*", "of"):
@@ -154,11 +155,11 @@ class _Reader:
                 below = self.signed(depth)
                 if below == 0:
                     raise _Unclear
-                value /= below
+                value = Fraction(value) / below
             _small(value)
         return value
 
-    def signed(self, depth: int) -> Fraction:
+    def signed(self, depth: int) -> Number:
         if depth > _DEPTH:
             raise _Unclear
         if self.next() in ("+", "-"):
@@ -170,15 +171,15 @@ class _Reader:
             return value
         self.take()
         exponent = self.signed(depth + 1)
-        if exponent.denominator != 1 or abs(exponent) > 64 or (value == 0 and exponent < 0):
+        if exponent.denominator != 1 or not -64 <= exponent <= 64 or (value == 0 and exponent < 0):
             raise _Unclear
-        return _small(value ** int(exponent))
+        return _small((value if exponent >= 0 else Fraction(value)) ** int(exponent))
 
-    def atom(self, depth: int) -> Fraction:
+    def atom(self, depth: int) -> Number:
         token = self.take()
         if token.kind == "number":
             hundredth = token.percent and (self.percent != "mark" or self.next() in ("of", "off"))
-            return token.value / 100 if hundredth else token.value
+            return Fraction(token.value, 100) if hundredth else token.value
         if token.text != "(":
             raise _Unclear
         value = self.sum(depth + 1)
@@ -187,7 +188,9 @@ class _Reader:
         return value
 
 
-def _small(value: Fraction) -> Fraction:
+def _small(value: Number) -> Number:
+    if -_SMALL < value.numerator < _SMALL and value.denominator < _SMALL:
+        return value
     if value.numerator.bit_length() > _BITS or value.denominator.bit_length() > _BITS:
         raise _Unclear
     return value

@@ -52,7 +52,8 @@ def extract_answer(reply: str) -> str | None:
     stands in the last \boxed{…}, else what the last "the answer is" says, else None. What was only thought is none.
     """
     lines = without_thinking(reply).splitlines()
-    for i in range(len(lines) - 1, -1, -1):
+    named = "answer" in reply.casefold()
+    for i in range(len(lines) - 1, -1, -1) if named else ():
         found = _ANSWER.search(lines[i]) or _HEADING.fullmatch(lines[i])
         if found is None:
             continue
@@ -66,12 +67,14 @@ def extract_answer(reply: str) -> str | None:
     text = "\n".join(lines)
     if (boxed := _last_boxed(text)) is not None:
         return without_marks(boxed) or None
-    said = list(_IS_ANSWER.finditer(text))
+    said = list(_IS_ANSWER.finditer(text)) if named else []
     return _said(said[-1][1]) or None if said else None
 
 
 def without_thinking(reply: str) -> str:
     """The reply without its thinking part, also where the template opened it, or where it was never closed."""
+    if "<" not in reply and "[" not in reply:
+        return reply
     text = _THOUGHT.sub("", reply)
     opened, closed = _THINK_OPEN.search(text), list(_THINK_CLOSE.finditer(text))
     if closed:
@@ -89,10 +92,13 @@ def _said(text: str) -> str:
 
 
 def before_answer(reply: str) -> str | None:
-    """What a reply says before "Answer:", without the beginning of that sentence; all where there is none, None where
-    it says that more than once."""
+    """What a reply says before "Answer:" or a last "The answer is", without the beginning of that sentence.
+
+    All where there is none, None where it says "Answer:" more than once."""
     lines = without_thinking(reply).splitlines()
     found = [(i, match) for i, line in enumerate(lines) if (match := _ANSWER.search(line))]
+    if not found and lines and (match := re.search(r"\banswer\s+is\b(?!\s+not\b)", lines[-1])):
+        found = [(len(lines) - 1, match)]
     if not found:
         return "\n".join(lines).strip()
     if len(found) > 1:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 
+from dsa_lite.core.escapes import BrokenText, restored
 from dsa_lite.core.grading import before_answer
 from dsa_lite.core.steps import arithmetic_steps
 from dsa_lite.records import Exercise, Graded, OwnWords
@@ -39,14 +40,18 @@ def nothing_to_learn(exercises: Iterable[Exercise], known: Collection[str]) -> l
 
 
 def taken_over(answer: Graded, *, check_steps: bool) -> OwnWords | None:
-    """The base's solution of an exercise; None where it is wrong, says its answer twice, or calculates wrongly."""
+    """The base's solution of an exercise; None where it or a step is wrong, it says its answer twice or is no text."""
     solution = before_answer(answer.reply)
     if not answer.correct or answer.answer is None or solution is None:
+        return None
+    try:
+        solution, said = restored(solution), restored(answer.answer)
+    except BrokenText:
         return None
     steps = arithmetic_steps(solution)
     if check_steps and steps.all_right is False:
         return None
-    return OwnWords(id=answer.id, solution=solution, answer=answer.answer, steps_right=steps.all_right)
+    return OwnWords(id=answer.id, solution=solution, answer=said, steps_right=steps.all_right)
 
 
 def in_own_words(exercises: Iterable[Exercise], own: Sequence[OwnWords]) -> list[Exercise]:

@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from dsa_lite.core.escapes import BrokenText, load_json
 from dsa_lite.core.labelled import Part, Worked, items, parts, worked
 
 M = TypeVar("M", bound=BaseModel)
@@ -168,19 +169,21 @@ def _is_json(text: str) -> bool:
 
 def read_prerequisites(text: str) -> PrerequisitesReply | str:
     """The parsed reply, or the reason it is malformed."""
-    return _parse(PrerequisitesReply, text)
+    return _parse(PrerequisitesReply, text, drop=True)
 
 
 def read_syllabus(text: str) -> SyllabusReply | str:
     """The parsed reply, or the reason it is malformed."""
-    return _parse(SyllabusReply, text)
+    return _parse(SyllabusReply, text, drop=True)
 
 
-def _parse(model: type[M], text: str) -> M | str:
+def _parse(model: type[M], text: str, *, drop: bool = False) -> M | str:
     try:
-        return model.model_validate(json.loads(_unfenced(text), strict=False))
+        return model.model_validate(load_json(_unfenced(text), drop=drop))
     except json.JSONDecodeError as error:
         return f"no JSON: {error.msg} at character {error.pos}"
+    except BrokenText as error:
+        return str(error)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         return f"{'.'.join(str(p) for p in first['loc'])}: {first['msg']}"

@@ -19,25 +19,26 @@ _SIGNS = str.maketrans(
         "\u202f": " ",
     }
 )
-_LATEX = (
-    (re.compile(r"<<[^<>\n]*>>"), ""),  # GSM8K's calculator notes
-    (re.compile(r"(?<![\d)\w])\*\*([^*\n]+?)\*\*(?![\d(])"), r"\1"),
-    (re.compile(r"\\(?:cdot|times)(?![A-Za-z])"), "*"),
-    (re.compile(r"\\div(?![A-Za-z])"), "/"),
-    (re.compile(r"\\approx(?![A-Za-z])"), "≈"),
-    (re.compile(r"\\(?:left|right|displaystyle|[,;!: ])(?![A-Za-z])"), ""),
-    (re.compile(r"\\(?:quad|qquad)(?![A-Za-z])"), ", "),
-    (re.compile(r"\\(?:text|mathrm|textbf|mathbf|boxed)\s*\{([^{}]*)\}"), r" \1 "),
-    (re.compile(r"\{,\}"), ","),
-    (re.compile(r"\\([%$])"), r"\1"),
-    (re.compile(r"(?<=\d)\s*\\[dt]?frac\{(\d{1,2})\}\{(\d{1,3})\}"), r" \1/\2"),
-    (re.compile(r"\^\{([^{}]*)\}"), r"^(\1)"),
-    (re.compile(r"\\[()\[\]]"), " "),
-    (re.compile(r"\\\\"), "\n"),
-    (re.compile(r"&"), " "),
-    (re.compile(r"(?<![\d)])\*\*|\*\*(?!\s*[\d(-])"), " "),
-    (re.compile(r"\*\*"), "^"),
-    (re.compile(r"\$(?!\s?\.?\d)"), " "),
+_MARKS = (  # where the sign in front is in the text
+    ("<<", re.compile(r"<<[^<>\n]*>>"), ""),  # GSM8K's calculator notes
+    ("**", re.compile(r"(?<![\d)\w])\*\*([^*\n]+?)\*\*(?![\d(])"), r"\1"),
+    ("\\", re.compile(r"\\(?:cdot|times)(?![A-Za-z])"), "*"),
+    ("\\", re.compile(r"\\div(?![A-Za-z])"), "/"),
+    ("\\", re.compile(r"\\approx(?![A-Za-z])"), "≈"),
+    ("\\", re.compile(r"\\(?:left|right|displaystyle|[,;!: ])(?![A-Za-z])"), ""),
+    ("\\", re.compile(r"\\(?:quad|qquad)(?![A-Za-z])"), ", "),
+    ("\\", re.compile(r"\\(?:text|mathrm|textbf|mathbf|boxed)\s*\{([^{}]*)\}"), r" \1 "),
+    ("{,}", re.compile(r"\{,\}"), ","),
+    ("\\", re.compile(r"\\([%$])"), r"\1"),
+    ("\\", re.compile(r"(?<=\d)\s*\\[dt]?frac\{(\d{1,2})\}\{(\d{1,3})\}"), r" \1/\2"),
+    ("^{", re.compile(r"\^\{([^{}]*)\}"), r"^(\1)"),
+    ("\\", re.compile(r"\\[()\[\]]"), " "),
+    ("\\", re.compile(r"\\\\"), "\n"),
+    ("&", re.compile(r"&"), " "),
+    ("**", re.compile(r"(?<![\d)])\*\*|\*\*(?!\s*[\d(-])"), " "),
+    ("**", re.compile(r"\*\*"), "^"),
+    ("€", re.compile(r"(\d[\d.,]*)\s?(€)(?!\s?\d)"), r"\2\1"),
+    ("$", re.compile(r"\$(?!\s?\.?\d)"), " "),
 )  # fmt: skip
 _FRACTION = re.compile(r"\\[dt]?frac\s*\{([^{}]*)\}\s*\{([^{}]*)\}")
 _NUMBER_BEFORE, _NUMBER_AFTER = r"(?<=[\d)%])", r"(?=[-$€£]?\s?[\d(.])"
@@ -51,6 +52,7 @@ _WORDS = (
     (re.compile(r"(%\s+of\s+[$€£]?\d[\d.,]*)\s+is\s+(?=[$€£]?\d)"), r"\1 = "),
     (re.compile(r"(?<=\d) percent\b"), "%"),
 )
+_WORD = re.compile(r"[\d)%]\s*(?:times|multiplied|[xX]|divided|plus|minus|equals|is|gives|percent|of)(?![a-z])")
 _MARK = re.compile(
     r"\s*(?:#+\s+)?(?:[-*•>+]\s+)?(?:\(?(?:\d{1,2}|[a-zA-Z])[.)]\s+|(?:[Ss]tep|STEP)\s+\d{1,2}\s*[:.)-]\s*)?"
 )
@@ -61,14 +63,16 @@ def step_lines(solution: str) -> list[tuple[str, ...]]:
     if "=" not in solution and "≈" not in solution and not _MAY_EQUAL.search(solution):
         return []
     text = solution.translate(_SIGNS)
-    for pattern, plain in _LATEX:
-        text = pattern.sub(plain, text)
+    for sign, pattern, plain in _MARKS:
+        if sign in text:
+            text = pattern.sub(plain, text)
     before = None
     while "\\" in text and text != before:
         before = text
         text = _FRACTION.sub(r"((\1)/(\2))", text)
-    for pattern, plain in _WORDS:
-        text = pattern.sub(plain, text)
+    if _WORD.search(text):
+        for pattern, plain in _WORDS:
+            text = pattern.sub(plain, text)
     lines: list[tuple[str, ...]] = []
     for line in text.splitlines():
         if "=" not in line and "≈" not in line:

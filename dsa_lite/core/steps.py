@@ -8,7 +8,7 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import NamedTuple
 
-from dsa_lite.core.arithmetic import Calculation, Token, tokens_of
+from dsa_lite.core.arithmetic import Calculation, Token, tokens_of, values_of
 from dsa_lite.core.grading import FUNCTIONS
 from dsa_lite.core.step_text import step_lines
 from dsa_lite.core.units import UNITS, convertible, singular
@@ -96,9 +96,13 @@ def _line(line: str) -> Steps:
 
 def _side(text: str, first: bool, last: bool) -> tuple[Calculation | None, Calculation | None]:
     """What the text says as the right side of the sign before it, and as the left side of the sign after it."""
-    right = None if first else _as_right(tokens_of(text[:_LONGEST]), text)
-    left = None if last else _as_left(tokens_of(text[-_LONGEST:]), text[-_LONGEST:])
-    return right, left
+    tokens = tokens_of(text[:_LONGEST])
+    right = None if first else _as_right(tokens, text)
+    if last or not tokens:
+        return right, None
+    if right is not None and right.tokens == tuple(tokens):
+        return right, right
+    return right, _as_left(tokens if len(text) <= _LONGEST else tokens_of(text[-_LONGEST:]), text[-_LONGEST:])
 
 
 def _as_left(tokens: Sequence[Token], text: str) -> Calculation | None:
@@ -175,6 +179,12 @@ def _words(tokens: Sequence[Token], start: int) -> int:
     return start
 
 
+def _counted(words: Sequence[str]) -> str:
+    """What some words say is counted: the unit among them, else the noun before "of" or the last one."""
+    known = next((word for word in words if word in UNITS), None)
+    return singular(known or words[words.index("of") - 1 if "of" in words else -1])
+
+
 def _counts(tokens: Sequence[Token], i: int, start: int) -> bool:
     """Whether a token can be one of the words, from `start` on, that say what a number counts."""
     token, following = tokens[i], tokens[i + 1] if i + 1 < len(tokens) else None
@@ -209,7 +219,7 @@ def _as_right(tokens: Sequence[Token], text: str) -> Calculation | None:
         word = after.text.lower()
         if len(word) == 1 or word in _NOT_AFTER or glued:
             return None
-        return Calculation(found.tokens, found.units | ({singular(word)} if word in UNITS else set()))
+        return found._replace(units=found.units | {singular(word)}) if word in UNITS else found
     if after.text[0] in "\\_'|{[%!<>°^" or after.kind == "number":
         return None
     if glued and after.text[0] in ".,:" and text[after.end : after.end + 1].isdigit():
@@ -236,7 +246,7 @@ def _calculation(tokens: Sequence[Token], start: int) -> tuple[Calculation | Non
             end = _words(tokens, i)
             if end == i:
                 break
-            units |= {singular(t.text.lower()) for t in tokens[i:end] if t.kind == "word"}
+            units.add(_counted([t.text.lower() for t in tokens[i:end] if t.kind == "word"]))
             i = end
             continue
         elif token.kind == "other" or (token.text == ")" and not depth) or _remark(tokens, i):
@@ -244,9 +254,11 @@ def _calculation(tokens: Sequence[Token], start: int) -> tuple[Calculation | Non
         depth += {"(": 1, ")": -1}.get(token.text, 0)
         run.append(token)
         i += 1
-    if not run or not Calculation(tuple(run)).values():
+    values = values_of(run)
+    if not values:
         return None, i
-    return Calculation(tuple(run), frozenset(units)), i
+    numbers = [t for t in run if t.kind == "number"]
+    return Calculation(tuple(run), numbers[0] if len(numbers) == 1 else None, values, frozenset(units)), i
 
 
 def _remark(tokens: Sequence[Token], i: int) -> bool:
@@ -259,16 +271,13 @@ def _remark(tokens: Sequence[Token], i: int) -> bool:
 
 def _same(left: Calculation, right: Calculation, rounded: bool) -> bool | None:
     """None where a difference says nothing: units converted, an earlier rounding, a running total."""
-    ones, others = left.values(), right.values()
-    pairs = [(a, b) for a in ones.values() for b in others.values()]
+    pairs = [(a, b) for a in left.values.values() for b in right.values.values()]
     if any(a == b for a, b in pairs):
         return True
     for whole, shown in ((left, right), (right, left)):
         if (verdict := _as_rounded(whole, shown, rounded)) is not None:
             return verdict or None
     if _unclear(left, right) or any(abs(a - b) <= _slack(left, right, max(abs(a), abs(b))) for a, b in pairs):
-        return None
-    if rounded and any(abs(a - b) * 20 <= max(abs(a), abs(b)) for a, b in pairs):
         return None
     return False
 
@@ -278,9 +287,11 @@ def _as_rounded(whole: Calculation, shown: Calculation, rounded: bool) -> bool |
     number = shown.single
     if number is None:
         return None
-    written = -number.value if min(shown.values().values()) < 0 else number.value
+    written = -number.value if min(shown.values.values()) < 0 else number.value
     unit = Fraction(1, 10**number.decimals)
-    for value in whole.values().values():
+    if rounded and not number.decimals and number.value:  # 1,234 is about 1,200
+        unit = Fraction(10 ** (len(number.text) - len(number.text.rstrip("0,% "))))
+    for value in whole.values.values():
         for scale in (1, 100) if number.percent else (1,):
             off = abs(value * scale - written)
             endless = not _ends(value)
@@ -313,10 +324,10 @@ def _slack(left: Calculation, right: Calculation, size: Fraction) -> Fraction:
 
 
 def _unclear(left: Calculation, right: Calculation) -> bool:
-    units = left.units | right.units
+    units = left.units | {unit for unit in right.units if unit in left.units or unit in UNITS}
     if convertible(units) or ((left.adds() or right.adds()) and len(units) > 1):
         return True
     first = right.numbers[0].value
-    if right.tokens[0].kind == "number" and not right.single and first in left.values().values():
+    if right.tokens[0].kind == "number" and not right.single and first in left.values.values():
         return True  # a running total: "10/50 = 0.2 * 100 = 20%"
     return left.single is not None and left.single.percent  # "100% = 60": what the whole is

@@ -64,7 +64,7 @@ _KINDS = (
     {"mm", "cm", "m", "km", "inch", "foot", "yard", "mile"},
     {"mg", "g", "kg", "ounce", "pound", "ton"},
     {"ml", "l", "gallon", "cup", "pint", "quart"},
-    {"dollar", "cent", "euro", "pound", "yen", "rupee", "penny", "nickel", "dime"},
+    {"dollar", "cent", "euro", "yen", "rupee", "penny", "nickel", "dime"},
 )
 
 

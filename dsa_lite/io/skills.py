@@ -11,6 +11,7 @@ from typing import Any, get_args
 
 from pydantic import ValidationError
 
+from dsa_lite.core.escapes import BrokenText, all_restored
 from dsa_lite.core.graph import skill_id
 from dsa_lite.errors import ConfigError, UsageError
 from dsa_lite.io.imports.data import Importer, inside
@@ -42,6 +43,10 @@ def load_skill(name_or_path: str) -> SkillPack:
     raw = read_toml(path)
     places = Places(path, path.read_text(encoding="utf-8-sig"))
     problems = [*_words(places, raw)]
+    try:
+        raw = all_restored(raw)
+    except BrokenText as fault:
+        problems.append(f"{path}: {fault}")
     topics = _topics(places, raw.get("topic", []), problems)
     seen: dict[str, str] = {}
     held_out = _held_out(path, places, raw.get("held_out", {}), {t.name for t in topics}, seen, problems)
@@ -195,6 +200,11 @@ def _items(path: Path, topics: set[str] | None, seen: dict[str, str], problems: 
             item = HeldOutItem.model_validate_json(line)
         except ValidationError as error:
             problems += line_problems(path, number, error)
+            continue
+        try:
+            item = item.model_copy(update=all_restored({"problem": item.problem, "answer": item.answer}))
+        except BrokenText as fault:
+            problems.append(f"{where}: {fault}")
             continue
         if item.id in seen:
             problems.append(f"{where}: id {item.id!r} is already used at {seen[item.id]}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -145,3 +146,26 @@ def test_agrees_with_values_built_alongside(seed: int, right: bool) -> None:
 def test_never_fails(text: str) -> None:
     right, wrong = arithmetic_steps(text)
     assert 0 <= right + wrong <= text.count("=")
+
+
+REAL = [
+    (line[0], line[2:])
+    for line in (Path(__file__).parent / "steps.txt").read_text(encoding="utf-8").splitlines()
+    if line[:2] in ("+ ", "- ", "~ ")
+]
+
+
+def test_there_are_enough_real_lines() -> None:
+    marks = [mark for mark, _ in REAL]
+    assert len(marks) >= 200
+    assert marks.count("~") <= 6
+
+
+@pytest.mark.parametrize(("mark", "line"), REAL)
+def test_true_lines_are_never_wrong_and_slips_are_found(mark: str, line: str) -> None:
+    assert bool(arithmetic_steps(line).wrong) == (mark == "-")
+
+
+def test_most_true_lines_are_read() -> None:
+    read = [arithmetic_steps(line).right > 0 for mark, line in REAL if mark == "+"]
+    assert sum(read) >= 0.85 * len(read)

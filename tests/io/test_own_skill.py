@@ -15,7 +15,7 @@ from dsa_lite.records import Topic
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "own_skill"
 DIGITS = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}
-EVIL = 'a"]\n[[topic]]\nname = "b \\ \x07\u202e'
+EVIL = 'a"]\n[[topic]]\nname = "b \\ \u202e'
 
 
 def test_the_template_is_a_skill(tmp_path: Path) -> None:
@@ -42,6 +42,11 @@ def test_texts_of_a_model_stay_texts(tmp_path: Path) -> None:
     write_skill(tmp_path, skill_toml("x", EVIL, description=EVIL, topics=topics))
     pack = load_skill(str(tmp_path))
     assert (pack.title, pack.description, pack.topics) == (EVIL, EVIL, topics)
+    write_skill(tmp_path / "bell", skill_toml("x", "\x07" + EVIL, topics=topics))
+    assert tomllib.loads((tmp_path / "bell" / "skill.toml").read_text())["title"] == "\x07" + EVIL
+    with pytest.raises(ConfigError) as caught:
+        load_skill(str(tmp_path / "bell"))
+    assert "control character U+0007" in caught.value.problems[0]
 
 
 def test_a_description_that_is_no_skill_leads_to_new() -> None:

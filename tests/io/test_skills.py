@@ -131,3 +131,28 @@ def test_circles_and_bad_topics(tmp_path: Path) -> None:
         load_skill(str(pack(tmp_path / "e", 'name = "a"\ntitle = "b"\n')))
     with pytest.raises(ConfigError, match=r"skill\.toml:2: "):
         load_skill(str(pack(tmp_path / "f", 'name = "a"\ntitle = b\n')))
+
+
+def test_latex_that_was_escaped_once_too_little_is_restored_or_refused(tmp_path: Path) -> None:
+    toml = GOOD.replace('"two sums"', r'"halves like \frac{1}{2}"')
+    item = r'{"id": "e1", "problem": "What is half of \theta?", "answer": "\frac{\theta}{2}", "topic": "Adding"}'
+    loaded = load_skill(str(pack(tmp_path / "good", toml, item)))
+    assert loaded.topics[1].description == r"halves like \frac{1}{2}"
+    assert loaded.held_out["eval"][0].problem == r"What is half of \theta?"
+    assert loaded.held_out["eval"][0].answer == r"\frac{\theta}{2}"
+    with pytest.raises(ConfigError) as caught:
+        load_skill(str(pack(tmp_path / "bad", GOOD, item.replace(r"\frac", r"\bad"))))
+    assert any("eval.jsonl:1" in p and "control character U+0008" in p for p in caught.value.problems)
+
+
+def test_rows_of_data_are_restored_or_refused(tmp_path: Path) -> None:
+    toml = GOOD.replace("[held_out]", '[data]\nexercises = "x.jsonl"\n[held_out]')
+    row = r'{"problem": "Half?", "solution": "It is \frac{1}{2}.", "answer": "\frac{1}{2}", "topic": "Adding"}'
+    folder = pack(tmp_path / "good", toml)
+    (folder / "x.jsonl").write_text(row)
+    assert load_skill(str(folder)).exercises[0].solution == r"It is \frac{1}{2}."
+    folder = pack(tmp_path / "bad", toml)
+    (folder / "x.jsonl").write_text(row.replace("It is", r"It \u0007is"))
+    with pytest.raises(ConfigError) as caught:
+        load_skill(str(folder))
+    assert any("x.jsonl:1: solution: control character U+0007" in p for p in caught.value.problems)

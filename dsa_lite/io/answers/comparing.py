@@ -18,6 +18,7 @@ _CONSTANT = re.compile(r"(?:\+\s*C|\+\s*const(?:ant)?\.?)$")
 _NAME = r"[A-Za-z](?:_?\d)?'*(?:\([A-Za-z]\))?|d[a-z]/d[a-z]|d\^2[a-z]/d[a-z]\^2"
 _SOLVED = re.compile(rf"({_NAME})=([^=]+)")
 _FLIPPED = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}
+_STAMP = re.compile(r"(\d{1,4}(?:\s?:\s?\d{1,4}){1,3}|\d{4}-\d\d?-\d\d?)\s?([ap])?(?:(?<=[ap])\.?m\.?)?", re.ASCII)
 _TRIALS = 14
 
 
@@ -28,6 +29,9 @@ def same(gold: str, answer: str, latex_check: LatexCheck) -> bool:
         return same_value(values[0], values[1])
     if same_text(gold, answer):
         return True
+    stamps = _stamp(gold), _stamp(answer)
+    if stamps[0] is not None or stamps[1] is not None:
+        return stamps[0] == stamps[1]
     one, two = _written(gold), _written(answer)
     if not one or not two:
         return False
@@ -46,6 +50,14 @@ def _written(text: str) -> str:
     return normalise(re.sub(r"(?<![A-Za-z])(?:or|and)(?![A-Za-z])", ",", re.sub(r"\\text\{([^{}]*)\}", r"\1", text)))
 
 
+def _stamp(text: str) -> tuple[str, ...] | None:
+    """A ratio, time or date in its parts: no quotient and no difference."""
+    found = _STAMP.fullmatch(text.strip().removesuffix(".").casefold())
+    return (
+        None if found is None else (*(part.strip().lstrip("0") for part in re.split("[:-]", found[1])), found[2] or "")
+    )
+
+
 def readable(answer: str, latex_reads: Callable[[str], bool]) -> bool:
     """Whether an answer can be read as mathematics."""
     text = _written(answer)
@@ -55,7 +67,7 @@ def readable(answer: str, latex_reads: Callable[[str], bool]) -> bool:
 
 
 def _part_readable(part: str, latex_reads: Callable[[str], bool]) -> bool:
-    if read_value(part) is not None:
+    if read_value(part) is not None or _stamp(part) is not None:
         return True
     sides = re.split(r"<=|>=|[<>=]", part)
     if re.fullmatch(_NAME, sides[0]) and len(sides) > 1:
@@ -87,9 +99,13 @@ def _differ(one: str, two: str) -> bool:
 def _same_value(gold: str, answer: str, latex_check: LatexCheck) -> bool:
     gold, gold_constant = _without_constant(gold, free=False)
     answer, answer_constant = _without_constant(answer, free=gold_constant)
+    if answer_constant and not gold_constant:
+        gold, gold_constant = _without_constant(gold, free=True)
+    number, answered = read_value(gold), read_value(answer)
+    if gold_constant != answer_constant and (number is not None or answered is not None):
+        return False  # 3 is not 3 + C
     if same_text(gold, answer):
         return True
-    number, answered = read_value(gold), read_value(answer)
     if number is not None and answered is not None:
         return same_value(number, answered)
     trees = _tree(gold), _tree(answer)

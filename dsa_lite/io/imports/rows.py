@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dsa_lite.core.escapes import BrokenText, all_restored
 from dsa_lite.errors import MissingExtra
 from dsa_lite.io.jsonl import short
 
@@ -47,10 +48,18 @@ def read_rows(path: Path, problems: list[str]) -> list[Row]:
 
 
 def _row(where: str, values: Any, problems: list[str]) -> Iterator[Row]:
-    if isinstance(values, dict):
-        yield Row(where, {k: v for k, v in values.items() if v is not None})
-    else:
+    if not isinstance(values, dict):
         problems.append(f"{where}: got {short(values)}, allowed: an object with named fields")
+        return
+    found = {}
+    for name, value in values.items():
+        if value is not None:
+            try:
+                found[name] = all_restored(value)
+            except BrokenText as fault:
+                problems.append(f"{where}: {name}: {fault}")
+    if len(found) == sum(value is not None for value in values.values()):
+        yield Row(where, found)
 
 
 def _jsonl(path: Path, text: str, problems: list[str]) -> Iterator[Row]:
