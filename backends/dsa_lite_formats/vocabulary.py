@@ -11,7 +11,8 @@ import gguf
 
 from dsa_lite.chat import PLAIN_TEMPLATE, end_token, render
 from dsa_lite.errors import MissingExtra, ModelError
-from dsa_lite.model_folder import FolderTokenizer, read_json
+from dsa_lite.model_files import read_json
+from dsa_lite.model_folder import FolderTokenizer
 from dsa_lite.records import Message
 
 _CONTRACTIONS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|"
