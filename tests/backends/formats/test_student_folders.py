@@ -128,7 +128,7 @@ def test_a_base_models_chats_begin_as_its_tokenizer_says(
     folder = base_model(tiny_model_folder, tmp_path / "base", processor, **settings)
     tokenizer = FolderTokenizer(folder)
     prompt = encode_prompt(tokenizer, "Hi")
-    assert prompt == tokenizer.encode(f"{begins}User: Hi\n\nAssistant: ")
+    assert prompt == tokenizer.encode(f"{begins}User: Hi\n\nAssistant:")
     assert encode_exercise(tokenizer, "e", "Hi", "Ho").ids[: len(prompt)].tolist() == prompt
 
 
