@@ -16,6 +16,7 @@ from dsa_lite.errors import ModelError
 _HINT = "copy or download it again"
 _WEIGHTS, _INDEX = "model.safetensors", "model.safetensors.index.json"
 _LONGEST_HEADER = 100 << 20  # bytes
+_COMPARED = 1 << 16  # bytes of each end of two tensors
 _FLOATS = ("F64", "F32", "F16", "BF16")
 #: What packed weights are called where config.json does not say that they are packed.
 _PACKED = re.compile(r"\.(?:qweight|weight_packed|weight_scale|weight_scale_inv|absmax|quant_state\..*)$")
@@ -178,6 +179,11 @@ def _kind_faults(folder: Path, config: Mapping[str, Any]) -> list[tuple[str, str
     """What the kind of model makes impossible."""
     if packed := _packing(folder, config):
         return [(f"it holds weights quantised with {packed}", _UNPACKED)]
+    if config.get("tie_word_embeddings") is True and _holds_another_head(folder):
+        what = (
+            "config.json says that the output layer is the embedding (tie_word_embeddings), and lm_head.weight differs"
+        )
+        return [(what, "say false there, which takes lm_head.weight, or give the folder without it")]
     name = _architecture(config)
     if config.get("is_encoder_decoder"):
         return [
@@ -211,6 +217,30 @@ def _packing(folder: Path, config: Mapping[str, Any]) -> str:
             if _PACKED.search(tensor) or (tensor.endswith(".weight") and kind not in _FLOATS):
                 return f"a method that config.json does not name ({tensor} is {kind})"
     return ""
+
+
+def _holds_another_head(folder: Path) -> bool:
+    """Whether lm_head.weight is there and begins or ends otherwise than the embedding: loaders disagree then."""
+    found: dict[str, tuple[Any, ...]] = {}
+    for path in weight_files(folder):
+        with suppress(ModelError, OSError, KeyError, TypeError, ValueError):  # as in _packing
+            header, start = weight_header(path)
+            for tensor in ("lm_head.weight", "model.embed_tokens.weight"):
+                if tensor in header:
+                    entry = header[tensor]
+                    first, last = (start + offset for offset in entry["data_offsets"])
+                    found[tensor] = (entry["dtype"], entry["shape"], *_ends(path, first, last))
+    return len(found) == 2 and len(set(map(str, found.values()))) == 2
+
+
+def _ends(path: Path, first: int, last: int) -> tuple[bytes, bytes]:
+    """The first and last bytes of a tensor."""
+    size = min(_COMPARED, last - first)
+    with path.open("rb") as file:
+        file.seek(first)
+        begin = file.read(size)
+        file.seek(last - size)
+        return begin, file.read(size)
 
 
 def _architecture(config: Mapping[str, Any]) -> str:

@@ -76,10 +76,10 @@ class FolderTokenizer:
 
     def __init__(self, folder: Path) -> None:
         """Read a model folder. Raises ModelError when tokenizer.json is broken or no end token is known."""
-        from tokenizers import Tokenizer as Engine
-
         try:
-            self._engine = Engine.from_file(str(folder / "tokenizer.json"))
+            self._engine = _engine(folder)
+        except ModelError:
+            raise
         except Exception as error:  # the Rust side raises bare Exception
             raise ModelError(f"{folder / 'tokenizer.json'} cannot be read: {error}", hint=_HINT) from error
         self._engine.no_padding()
@@ -92,7 +92,7 @@ class FolderTokenizer:
     @property
     def size(self) -> int:
         """One more than the highest id."""
-        return max(self._engine.get_vocab(with_added_tokens=True).values(), default=-1) + 1
+        return _size(self._engine)
 
     def encode(self, text: str) -> list[int]:
         """Ids of `text` alone: special tokens written in the text are parsed, none is added."""
@@ -127,6 +127,30 @@ class FolderTokenizer:
         raise ModelError(f"{folder} names no end token", hint="set eos_token in tokenizer_config.json")
 
 
+def _engine(folder: Path) -> Any:
+    """The tokenizer, without special tokens for which the model has no row (Gemma 3: one for pictures)."""
+    from tokenizers import Tokenizer as Engine
+
+    engine = Engine.from_file(str(folder / "tokenizer.json"))
+    rows = _settings(folder).get("vocab_size")
+    if not isinstance(rows, int) or _size(engine) <= rows:
+        return engine
+    content = read_json(folder / "tokenizer.json")
+    kept = [token for token in content.get("added_tokens", []) if token["id"] < rows or not token["special"]]
+    return Engine.from_str(json.dumps({**content, "added_tokens": kept}))
+
+
+def _size(engine: Any) -> int:
+    return max(engine.get_vocab(with_added_tokens=True).values(), default=-1) + 1
+
+
+def _settings(folder: Path) -> dict[str, Any]:
+    """config.json, the text model's part of it first."""
+    config = read_json(folder / "config.json")
+    text = config.get("text_config")
+    return {**config, **(text if isinstance(text, dict) else {})}
+
+
 def stop_ids(folder: Path, tokenizer: FolderTokenizer) -> frozenset[int]:
     """Every id a reply stops at: the end tokens the files name, and what training teaches to write last."""
     try:
@@ -151,9 +175,7 @@ def end_ids(folder: Path) -> list[int]:
 
 def context_tokens(folder: Path) -> int:
     """The longest sequence a model takes, as config.json says; without a word there, none is too long."""
-    config = read_json(folder / "config.json")
-    text = config.get("text_config")
-    settings = {**config, **(text if isinstance(text, dict) else {})}
+    settings = _settings(folder)
     found = settings.get("max_position_embeddings") or settings.get("n_positions")
     return found if isinstance(found, int) and found > 0 else 1 << 30
 

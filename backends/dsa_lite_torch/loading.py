@@ -73,7 +73,9 @@ def load_base(folder: Path, device: torch.device, dtype: torch.dtype, products: 
     if info["missing_keys"]:
         raise ModelError(
             f"the weights in {folder} lack {', '.join(sorted(info['missing_keys'])[:5])}",
-            hint="is it a whole model that writes text?",
+            hint="if the embedding is its output layer, set tie_word_embeddings to true in config.json"
+            if set(info["missing_keys"]) == {"lm_head.weight"}
+            else "is it a whole model that writes text?",
         )
     model.requires_grad_(False).eval()
     base = Base(model, folder, device, dtype, products or dtype, _context_tokens(config))

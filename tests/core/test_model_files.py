@@ -129,6 +129,21 @@ def test_what_is_no_student_is_named(folder: Path, change: Any, says: str, hint:
     assert hint in caught.value.hint
 
 
+@pytest.mark.parametrize(
+    ("tied", "head", "sound"), [(True, b"ab", False), (True, b"aa", True), (False, b"ab", True), (None, b"ab", True)]
+)
+def test_an_output_layer_that_is_and_is_not_the_embedding(folder: Path, tied: Any, head: bytes, sound: bool) -> None:
+    write(folder / "config.json", model_type="llama", tie_word_embeddings=tied)
+    entry = {"dtype": "F16", "shape": [1]}
+    header = {
+        "model.embed_tokens.weight": {**entry, "data_offsets": [0, 2]},
+        "lm_head.weight": {**entry, "data_offsets": [2, 4]},
+    }
+    text = json.dumps(header).encode()
+    (folder / "model.safetensors").write_bytes(len(text).to_bytes(8, "little") + text + b"aa" + head)
+    assert (faults(folder) == []) == sound
+
+
 def test_all_faults_are_told_at_once(folder: Path) -> None:
     without("tokenizer.json", "model.safetensors", "config.json")(folder)
     assert len(faults(folder)) == 3

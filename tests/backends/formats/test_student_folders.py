@@ -132,6 +132,27 @@ def test_a_base_models_chats_begin_as_its_tokenizer_says(
     assert encode_exercise(tokenizer, "e", "Hi", "Ho").ids[: len(prompt)].tolist() == prompt
 
 
+@pytest.mark.parametrize(("special", "served"), [(True, True), (False, False)])
+@pytest.mark.parametrize("backend", ["torch", "mlx"])
+def test_special_tokens_beyond_the_models_rows_are_plain_text(
+    backend: str, special: bool, served: bool, tiny_model_folder: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(tiny_model_folder, tmp_path / "m")
+    content = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
+    rows = json.loads((folder / "config.json").read_text())["vocab_size"]
+    content["added_tokens"].append({**content["added_tokens"][0], "id": rows, "content": "<pic>", "special": special})
+    (folder / "tokenizer.json").write_text(json.dumps(content), encoding="utf-8")
+    if not served:
+        with pytest.raises(ModelError, match=f"tokenizer has {rows + 1} tokens"):
+            nll(backend, folder)
+        return
+    assert nll(backend, folder) == nll(backend, tiny_model_folder)
+    tokenizer = FolderTokenizer(folder)
+    ids = tokenizer.encode("a<pic>b")
+    assert max(ids) < rows
+    assert tokenizer.decode(ids) == "a<pic>b"
+
+
 @pytest.mark.parametrize("family", ["Gemma3", "Llava"])
 def test_a_model_that_also_reads_pictures_is_refused_by_name(
     family: str, tiny_model_folder: Path, tmp_path: Path
