@@ -78,7 +78,7 @@ class FolderTokenizer:
         """Read a model folder. Raises ModelError when tokenizer.json is broken or no end token is known."""
         try:
             self._engine = _engine(folder)
-        except ModelError:
+        except (ModelError, ImportError):
             raise
         except Exception as error:  # the Rust side raises bare Exception
             raise ModelError(f"{folder / 'tokenizer.json'} cannot be read: {error}", hint=_HINT) from error
