@@ -25,11 +25,11 @@ from dsa_lite.student import Tokenizer
 
 #: Stands for what a model writes while a template is rendered, so that its place is certain.
 MARK = "␞target␞"
-#: Used where a model carries no template of its own.
+#: Used where a model carries none. Without a blank after the last colon: a token holds the blank before its word.
 PLAIN_TEMPLATE = (
     "{% for m in messages %}{{ m['role'].capitalize() + ': ' + m['content'] }}"
     "{{ eos_token if m['role'] == 'assistant' }}{{ '\\n\\n' }}{% endfor %}"
-    "{% if add_generation_prompt %}{{ 'Assistant: ' }}{% endif %}"
+    "{% if add_generation_prompt %}{{ 'Assistant:' }}{% endif %}"
 )
 #: A template that holds this comment leaves the system message out on purpose: a model trained on requests alone.
 LEAVES_SYSTEM_OUT = "{# leaves the system message out #}"

@@ -9,12 +9,13 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dsa_lite.chat import end_token
+from dsa_lite.chat import PLAIN_TEMPLATE, end_token
 from dsa_lite.errors import ModelError
+from dsa_lite.model_files import chat_template, check_student, read_json, weight_files
 
 _HINT = "copy or download it again"
 _SPECIAL = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
@@ -24,19 +25,13 @@ _END = 1 << 20
 
 
 def find_folder(source: str) -> Path:
-    """The folder a source means. Raises ModelError naming what is missing."""
+    """The folder a source means. Raises ModelError naming everything that keeps it from being a student."""
     folder = Path(source).expanduser()
     if folder.is_file():
         raise ModelError(f"{source} is a file", hint="a student is a folder with config.json and *.safetensors")
     if not folder.is_dir():
         folder = _cached(source)
-    wanted = ("config.json", "tokenizer.json", "*.safetensors")
-    missing = [pattern for pattern in wanted if not any(folder.glob(pattern))]
-    if missing:
-        raise ModelError(
-            f"{folder} is not a student model: no {', no '.join(missing)}",
-            hint="give a Hugging Face model folder with safetensors weights (GGUF files are for teachers)",
-        )
+    check_student(folder)
     return folder
 
 
@@ -56,7 +51,7 @@ def _cached(source: str) -> Path:
 def fingerprint(folder: Path) -> str:
     """SHA-256 over configuration, tokenizer and weights (of very big files: size, first and last MiB)."""
     digest = hashlib.sha256()
-    for path in [folder / "config.json", folder / "tokenizer.json", *sorted(folder.glob("*.safetensors"))]:
+    for path in [folder / "config.json", folder / "tokenizer.json", *weight_files(folder)]:
         size = path.stat().st_size
         digest.update(f"{path.name}\0{size}\0".encode())
         with path.open("rb") as file:
@@ -70,7 +65,10 @@ def fingerprint(folder: Path) -> str:
 
 
 class FolderTokenizer:
-    """Text to ids and back; implements `dsa_lite.student.Tokenizer`."""
+    """Text to ids and back; implements `dsa_lite.student.Tokenizer`.
+
+    `chat_template`: the folder's own, else the plain one, begun with BOS where the tokenizer is to add it.
+    """
 
     eos_id: int
     chat_template: str | None
@@ -78,23 +76,23 @@ class FolderTokenizer:
 
     def __init__(self, folder: Path) -> None:
         """Read a model folder. Raises ModelError when tokenizer.json is broken or no end token is known."""
-        from tokenizers import Tokenizer as Engine
-
         try:
-            self._engine = Engine.from_file(str(folder / "tokenizer.json"))
+            self._engine = _engine(folder)
+        except (ModelError, ImportError):
+            raise
         except Exception as error:  # the Rust side raises bare Exception
             raise ModelError(f"{folder / 'tokenizer.json'} cannot be read: {error}", hint=_HINT) from error
         self._engine.no_padding()
         self._engine.no_truncation()
         settings = {**read_json(folder / "special_tokens_map.json"), **read_json(folder / "tokenizer_config.json")}
         self.special_tokens = {name: text for name in _SPECIAL if (text := _token_text(settings.get(name)))}
-        self.chat_template = _chat_template(folder, settings)
+        self.chat_template = chat_template(folder)[0] or self._plain_template(settings)
         self.eos_id = self._end_token(folder)
 
     @property
     def size(self) -> int:
         """One more than the highest id."""
-        return max(self._engine.get_vocab(with_added_tokens=True).values(), default=-1) + 1
+        return _size(self._engine)
 
     def encode(self, text: str) -> list[int]:
         """Ids of `text` alone: special tokens written in the text are parsed, none is added."""
@@ -108,6 +106,17 @@ class FolderTokenizer:
         """Text with special tokens as they are written."""
         return str(self._engine.decode([int(i) for i in ids], skip_special_tokens=False))
 
+    def _plain_template(self, settings: Mapping[str, Any]) -> str:
+        """Begun with what the tokenizer adds before a text, as its settings or else its post-processor say."""
+        stated = settings.get("add_bos_token")
+        alone, begun = self.encode("x"), list(self._engine.encode("x", add_special_tokens=True).ids)
+        added = begun[: begun.index(alone[0])] if stated is not False and alone and alone[0] in begun else []
+        start = "".join(self._engine.id_to_token(number) or "" for number in added)
+        start = start or (self.special_tokens.get("bos_token", "") if stated else "")
+        if not start or (added and self.encode(start) != added):
+            return PLAIN_TEMPLATE
+        return f"{{{{ {json.dumps(start, ensure_ascii=False)} }}}}{PLAIN_TEMPLATE}"
+
     def _end_token(self, folder: Path) -> int:
         text = self.special_tokens.get("eos_token")
         number = self._engine.token_to_id(text) if text else None
@@ -116,6 +125,30 @@ class FolderTokenizer:
             if candidate is not None:
                 return int(candidate)
         raise ModelError(f"{folder} names no end token", hint="set eos_token in tokenizer_config.json")
+
+
+def _engine(folder: Path) -> Any:
+    """The tokenizer, without special tokens for which the model has no row (Gemma 3: one for pictures)."""
+    from tokenizers import Tokenizer as Engine
+
+    engine = Engine.from_file(str(folder / "tokenizer.json"))
+    rows = _settings(folder).get("vocab_size")
+    if not isinstance(rows, int) or _size(engine) <= rows:
+        return engine
+    content = read_json(folder / "tokenizer.json")
+    kept = [token for token in content.get("added_tokens", []) if token["id"] < rows or not token["special"]]
+    return Engine.from_str(json.dumps({**content, "added_tokens": kept}))
+
+
+def _size(engine: Any) -> int:
+    return max(engine.get_vocab(with_added_tokens=True).values(), default=-1) + 1
+
+
+def _settings(folder: Path) -> dict[str, Any]:
+    """config.json, the text model's part of it first."""
+    config = read_json(folder / "config.json")
+    text = config.get("text_config")
+    return {**config, **(text if isinstance(text, dict) else {})}
 
 
 def stop_ids(folder: Path, tokenizer: FolderTokenizer) -> frozenset[int]:
@@ -142,39 +175,12 @@ def end_ids(folder: Path) -> list[int]:
 
 def context_tokens(folder: Path) -> int:
     """The longest sequence a model takes, as config.json says; without a word there, none is too long."""
-    config = read_json(folder / "config.json")
-    text = config.get("text_config")
-    settings = {**config, **(text if isinstance(text, dict) else {})}
+    settings = _settings(folder)
     found = settings.get("max_position_embeddings") or settings.get("n_positions")
     return found if isinstance(found, int) and found > 0 else 1 << 30
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """The object in a JSON file; empty when there is no such file. Raises ModelError when it is broken."""
-    if not path.is_file():
-        return {}
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ModelError(f"{path} is not JSON: {error}", hint=_HINT) from error
-    if not isinstance(content, dict):
-        raise ModelError(f"{path} does not hold a JSON object", hint=_HINT)
-    return content
 
 
 def _token_text(value: Any) -> str | None:
     if isinstance(value, dict):
         value = value.get("content")
     return value if isinstance(value, str) and value else None
-
-
-def _chat_template(folder: Path, settings: dict[str, Any]) -> str | None:
-    """The file chat_template.jinja wins over the setting; of several named templates, the default one."""
-    path = folder / "chat_template.jinja"
-    if path.is_file():
-        return path.read_text(encoding="utf-8")
-    template = settings.get("chat_template")
-    if isinstance(template, list):
-        named = {entry.get("name"): entry.get("template") for entry in template if isinstance(entry, dict)}
-        template = named.get("default")
-    return template if isinstance(template, str) else None

@@ -16,7 +16,8 @@ from pathlib import Path
 
 from dsa_lite.errors import MissingExtra, ModelError
 from dsa_lite.formats import check_numbers
-from dsa_lite.model_folder import find_folder, read_json
+from dsa_lite.model_files import read_json
+from dsa_lite.model_folder import find_folder
 
 
 def export_peft(base: str, adapter: Path, out: Path, quantize: str, name: str) -> list[str]:

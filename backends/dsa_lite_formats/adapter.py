@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dsa_lite.errors import ModelError
-from dsa_lite.model_folder import read_json
+from dsa_lite.model_files import read_json
 from dsa_lite_formats.tensors import Floats, Planned, read_tensors, write_tensors
 
 _PEFT, _MLX = "adapter_model.safetensors", "adapters.safetensors"

@@ -16,7 +16,7 @@ import gguf
 import numpy as np
 
 from dsa_lite.errors import ModelError
-from dsa_lite.model_folder import read_json
+from dsa_lite.model_files import read_json
 from dsa_lite_formats.tensors import Floats
 
 _ARCHITECTURES = {

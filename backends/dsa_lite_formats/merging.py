@@ -12,10 +12,12 @@ from typing import Any
 from numpy.typing import NDArray
 
 from dsa_lite.errors import ModelError
-from dsa_lite.model_folder import FolderTokenizer, read_json
+from dsa_lite.model_files import read_json, weight_files, weight_map
+from dsa_lite.model_folder import FolderTokenizer
 from dsa_lite_formats.adapter import Adapter
-from dsa_lite_formats.tensors import WIDTHS, Floats, Planned, Tensor, encode, read_tensors, write_tensors
+from dsa_lite_formats.tensors import WIDTHS, Floats, Planned, Tensor, encode, read_model, write_tensors
 
+_INDEX = "model.safetensors.index.json"
 _TORCH_NAMES = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 #: Files of a model folder that are not weights; code (*.py) is left behind on purpose.
 _CARRIED = ("*.json", "*.jinja", "*.txt", "*.model", "LICENSE*")
@@ -50,17 +52,20 @@ def write_merged(base: Path, adapter: Adapter, out: Path, kind: str = "") -> Non
 
     `kind`: F32, F16 or BF16 for all weights; "": each as in the base.
     """
-    shards = {path.name: read_tensors(path) for path in sorted(base.glob("*.safetensors"))}
-    check_fits(adapter, {name: t for shard in shards.values() for name, t in shard.items()}, base)
+    tensors = read_model(base)
+    shards = {path.name: [t for t in tensors.values() if t.path == path] for path in weight_files(base)}
+    check_fits(adapter, tensors, base)
     for name, shard in shards.items():
-        write_tensors(out / name, [_planned(t, adapter, kind) for t in shard.values()], "pt")
+        write_tensors(out / name, [_planned(t, adapter, kind) for t in shard], "pt")
     for pattern in _CARRIED:
         for path in sorted(base.glob(pattern)):
             shutil.copyfile(path, out / path.name)
-    index = read_json(out / "model.safetensors.index.json")
-    if kind and index:
-        size = sum(math.prod(t.shape) * WIDTHS[kind] for shard in shards.values() for t in shard.values())
-        _rewrite(out / "model.safetensors.index.json", {"metadata": {**index.get("metadata", {}), "total_size": size}})
+    index = read_json(out / _INDEX)
+    if not weight_map(base):
+        (out / _INDEX).unlink(missing_ok=True)  # left over from earlier shards
+    elif kind:
+        size = sum(math.prod(t.shape) * WIDTHS[kind] for t in tensors.values())
+        _rewrite(out / _INDEX, {"metadata": {**index.get("metadata", {}), "total_size": size}})
     if kind:
         _rewrite(out / "config.json", {"dtype": _TORCH_NAMES[kind]}, drop="torch_dtype")
     _keep_template(base, out)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dsa_lite.errors import ModelError
+from dsa_lite.model_files import weight_files, weight_header, weight_map
 
 Floats = NDArray[np.float32]
 #: Name of a number format -> bytes of one number.
@@ -52,16 +53,11 @@ class Tensor:
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
     """All tensors of one file, by name. Raises ModelError when it is broken or cut short."""
+    header, start = weight_header(path)
     try:
-        with path.open("rb") as file:
-            length = int.from_bytes(file.read(8), "little")
-            if length > path.stat().st_size:
-                raise ValueError("its header is cut short")
-            header: dict[str, Any] = json.loads(file.read(length))
         found = {
-            name: Tensor(name, entry["dtype"], tuple(entry["shape"]), path, 8 + length + begin, end - begin)
+            name: Tensor(name, entry["dtype"], tuple(entry["shape"]), path, start + begin, end - begin)
             for name, entry in header.items()
-            if name != "__metadata__"
             for begin, end in [entry["data_offsets"]]
         }
         if max((t.start + t.size for t in found.values()), default=0) > path.stat().st_size:
@@ -74,8 +70,12 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
 
 def read_model(folder: Path) -> dict[str, Tensor]:
-    """All tensors of a model folder, whatever number of files they stand in."""
-    return {name: t for path in sorted(folder.glob("*.safetensors")) for name, t in read_tensors(path).items()}
+    """All tensors of a model folder, whatever number of files they stand in; of two of one name, the index's."""
+    place, found = weight_map(folder), dict[str, Tensor]()
+    for path in weight_files(folder):
+        tensors = read_tensors(path)
+        found |= {name: t for name, t in tensors.items() if name not in found or place.get(name) == path.name}
+    return found
 
 
 def encode(values: Floats, kind: str) -> NDArray[Any]:

@@ -11,7 +11,8 @@ import gguf
 
 from dsa_lite.chat import PLAIN_TEMPLATE, end_token, render
 from dsa_lite.errors import MissingExtra, ModelError
-from dsa_lite.model_folder import FolderTokenizer, read_json
+from dsa_lite.model_files import read_json
+from dsa_lite.model_folder import FolderTokenizer
 from dsa_lite.records import Message
 
 _CONTRACTIONS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|"
@@ -61,7 +62,8 @@ def _begins_with_bos(tokenizer: FolderTokenizer) -> bool:
 def _add_bpe(writer: gguf.GGUFWriter, folder: Path, content: dict[str, Any], size: int) -> None:
     """Byte-level BPE."""
     splitter = _splitter(folder, content)
-    added = {token["id"]: token for token in content.get("added_tokens", [])}
+    known = [token for token in content.get("added_tokens", []) if token["id"] < size or not token["special"]]
+    added = {token["id"]: token for token in known}
     names = {number: text for text, number in content["model"]["vocab"].items()}
     names |= {number: token["content"] for number, token in added.items()}
     if max(names, default=-1) >= size:

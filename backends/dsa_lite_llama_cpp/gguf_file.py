@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any, BinaryIO
 from dsa_lite.errors import ModelError
 
 _HINT = "download the file again, or give another .gguf model"
+_VERSION_HINT = "give a file that llama.cpp's convert_hf_to_gguf.py writes today for this machine"
 _SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 _STRING, _ARRAY = 8, 9
 #: ggml type -> (values per block, bytes per block); a type not listed counts as one byte.
@@ -21,6 +23,7 @@ _BLOCKS = {
     23: (256, 136), 24: (1, 1), 25: (1, 2), 26: (1, 4), 27: (1, 8), 28: (1, 8), 29: (256, 56), 30: (1, 2),
     34: (256, 54), 35: (256, 66), 39: (32, 17),
 }  # fmt: skip
+_FIRST_PART = re.compile(r"-00001-of-(\d{5})\.gguf$")
 _SMALL = 64 << 20
 _EDGE = 1 << 20
 
@@ -52,16 +55,26 @@ class GgufFile:
         return found
 
     def fingerprint(self) -> str:
-        """sha256 of the bytes; from 64 MB on of the size and the first and last MB."""
-        digest, size = hashlib.sha256(), self.path.stat().st_size
-        with self.path.open("rb") as file:
-            if size < _SMALL:
-                digest.update(file.read())
-            else:
-                digest.update(f"{size}:".encode() + file.read(_EDGE))
-                file.seek(size - _EDGE)
-                digest.update(file.read())
+        """sha256 of the bytes, of every part of a split file; from 64 MB on of the size and the first and last MB."""
+        digest = hashlib.sha256()
+        for path in self._parts():
+            size = path.stat().st_size
+            with path.open("rb") as file:
+                if size < _SMALL:
+                    digest.update(file.read())
+                else:
+                    digest.update(f"{size}:".encode() + file.read(_EDGE))
+                    file.seek(size - _EDGE)
+                    digest.update(file.read())
         return digest.hexdigest()
+
+    def _parts(self) -> list[Path]:
+        """This file, and the other parts that llama.cpp reads with it."""
+        match = _FIRST_PART.search(self.path.name)
+        count = int(match[1]) if match else 1
+        start = self.path.name[: match.start()] if match else ""
+        others = [self.path.with_name(f"{start}-{n:05d}-of-{count:05d}.gguf") for n in range(2, count + 1)]
+        return [self.path, *(part for part in others if part.exists())]
 
 
 def read_gguf(source: str) -> GgufFile:
@@ -86,12 +99,14 @@ def _read(path: Path, file: BinaryIO, size: int) -> GgufFile:
     if size == 0:
         raise ValueError("it is empty")
     magic = file.read(4)
+    if magic == b"vers":
+        raise ModelError(f"the teacher file {path} is the place-holder of a large file", hint="git lfs pull fetches it")
     if magic != b"GGUF":
         raise ValueError(f"it starts with {magic!r}, not b'GGUF'")
     reader = _Reader(file, size)
     version = reader.scalar(4)
     if version not in (2, 3):
-        raise ValueError(f"GGUF version {version}, known are 2 and 3")
+        raise ModelError(f"the teacher file {path} is {_version_words(version)}", hint=_VERSION_HINT)
     tensors, pairs = reader.scalar(10), reader.scalar(10)
     metadata: dict[str, Any] = {}
     for _ in range(pairs):
@@ -107,6 +122,12 @@ def _read(path: Path, file: BinaryIO, size: int) -> GgufFile:
             f"the teacher file {path} is cut short: {size} bytes, its header promises {needed}", hint=_HINT
         )
     return GgufFile(path=path, metadata=metadata)
+
+
+def _version_words(version: int) -> str:
+    if version in (2 << 24, 3 << 24):  # the number with its bytes the other way round
+        return "written for big-endian machines"
+    return f"a GGUF file of version {version}, known are 2 and 3"
 
 
 class _Reader:

@@ -3,29 +3,61 @@
 from __future__ import annotations
 
 import ctypes
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
 import llama_cpp as C
-from llama_cpp._logger import set_verbose
+from llama_cpp._logger import llama_log_callback, set_verbose
 
 from dsa_lite_llama_cpp.memory import free_on_gpus
+
+#: By their words: the numbers of the levels differ between versions. Metadata is logged, too.
+_COMPLAINS = re.compile(r"^(?!.* - kv ).*(?:error|failed|unable|invalid)", re.IGNORECASE)
+
+
+@contextmanager
+def _log_kept() -> Iterator[list[str]]:
+    """What llama.cpp logs meanwhile, its complaints also on stderr, in case they are its last words."""
+    lines: list[str] = []
+
+    @C.llama_log_callback  # type: ignore[untyped-decorator]
+    def keep(level: int, text: bytes, data: Any) -> None:
+        lines.append(text.decode(errors="replace").strip())
+        if _COMPLAINS.search(lines[-1]):
+            sys.stderr.write(f"{lines[-1]}\n")
+
+    C.llama_log_set(keep, ctypes.c_void_p(0))
+    try:
+        yield lines
+    finally:
+        C.llama_log_set(llama_log_callback, ctypes.c_void_p(0))
+
+
+def _reason(lines: Sequence[str]) -> str:
+    """The first complaint, which is the cause of the others, without the names of the functions that pass it on."""
+    first = next(filter(_COMPLAINS.search, lines), "it does not say why")
+    return re.sub(r"^\w+: |error loading model(?: \w+)?: ", "", first)[:300]
 
 
 class Model:
     """Weights, tokeniser and sizes of one GGUF file."""
 
     def __init__(self, path: str, gpu_layers: int) -> None:
-        """Load the file. Raises RuntimeError; llama.cpp's own words go to stderr."""
+        """Load the file. Raises RuntimeError with llama.cpp's own reason."""
         set_verbose(False)
         C.llama_backend_init()
         params = C.llama_model_default_params()
         params.n_gpu_layers = gpu_layers
         # AMX code built with an older GCC, or run on some kernels, dies of a signal (ggml-org/llama.cpp#20824, #26954).
         params.use_extra_bufts = b"AMX_INT8 = 1" not in C.llama_print_system_info()
-        self.pointer: Any = C.llama_model_load_from_file(path.encode(), params)
+        with _log_kept() as lines:
+            self.pointer: Any = C.llama_model_load_from_file(path.encode(), params)
         if not self.pointer:
-            raise RuntimeError("the model does not load")
+            raise RuntimeError(_reason(lines))
         self.gpu_share = self._gpu_share(gpu_layers)
         if C.llama_model_has_encoder(self.pointer):
             raise RuntimeError("encoder models cannot write")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from mlx import nn
 from mlx_lm.utils import load_model
 
 from dsa_lite.errors import ModelError, UsageError
+from dsa_lite.model_files import weight_files
 from dsa_lite.records import Precision, Quantize
 
 _GROUPS = (64, 32)  # weights that share a scale
@@ -76,8 +78,8 @@ def load_base(folder: Path, device: mx.Device, precision: Precision, quantize: Q
     `mx.stream(device)`.
     """
     try:
-        with _random_state_kept():
-            loaded: Any = load_model(folder, trust_remote_code=False)
+        with _random_state_kept(), _meant_files(folder) as meant:
+            loaded: Any = load_model(meant, trust_remote_code=False)
     except (ValueError, KeyError, OSError, RuntimeError, TypeError, AttributeError, ImportError) as error:
         lines = " ".join(line.strip() for line in str(error).strip().split("\n")[:4])
         hint = "is its architecture one that mlx-lm knows, and are its files complete?"
@@ -129,6 +131,19 @@ def _taken_apart(model: Any, config: dict[str, Any], folder: Path, device: mx.De
         kind = config.get("model_type")
         raise ModelError(f"models of type {kind} change their logits in a way this backend does not know")
     return base
+
+
+@contextmanager
+def _meant_files(folder: Path) -> Iterator[Path]:
+    """mlx-lm reads every model*.safetensors: where others lie beside the model's own, a folder of links to those."""
+    files = weight_files(folder)
+    if {path.name for path in folder.glob("model*.safetensors")} <= {path.name for path in files}:
+        yield folder
+        return
+    with tempfile.TemporaryDirectory(prefix="dsa-lite-") as place:
+        for path in [*folder.glob("*.json"), *files]:
+            (Path(place) / path.name).symlink_to(path.resolve())
+        yield Path(place)
 
 
 @contextmanager

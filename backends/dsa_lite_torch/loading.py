@@ -55,6 +55,7 @@ def load_base(folder: Path, device: torch.device, dtype: torch.dtype, products: 
     try:
         with _quiet():
             config = AutoConfig.from_pretrained(folder, **local)
+            _check_kind(config, folder)
             loaded: Any = AutoModelForCausalLM.from_pretrained(
                 folder, config=config, dtype=dtype, use_safetensors=True, output_loading_info=True,
                 attn_implementation=_attention(config), **local,
@@ -73,12 +74,25 @@ def load_base(folder: Path, device: torch.device, dtype: torch.dtype, products: 
     if info["missing_keys"]:
         raise ModelError(
             f"the weights in {folder} lack {', '.join(sorted(info['missing_keys'])[:5])}",
-            hint="is it a whole model that writes text?",
+            hint="if the embedding is its output layer, set tie_word_embeddings to true in config.json"
+            if set(info["missing_keys"]) == {"lm_head.weight"}
+            else "is it a whole model that writes text?",
         )
     model.requires_grad_(False).eval()
     base = Base(model, folder, device, dtype, products or dtype, _context_tokens(config))
     _check_logits(base)
     return base
+
+
+def _check_kind(config: Any, folder: Path) -> None:
+    """Before the weights are read: a model that also reads pictures or sound would carry adapters there, too."""
+    kind: Any = AutoModelForCausalLM._model_mapping.get(type(config), None)
+    if kind is None or not kind.__name__.endswith(("ForCausalLM", "LMHeadModel")):
+        named = (config.architectures or [kind.__name__ if kind else f"a model of type {config.model_type}"])[0]
+        raise ModelError(
+            f"{folder} is {named}: PyTorch's backend trains models that read and write text alone",
+            hint="give its text-only version; --backend mlx trains the text part of some",
+        )
 
 
 def _context_tokens(config: Any) -> int:

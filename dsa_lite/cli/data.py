@@ -197,6 +197,7 @@ def _print_json(found: Inspected, shown: Sequence[int]) -> None:
     counts = {name: {**asdict(counted), "share": counted.share} for name, counted in _summaries(found).items()}
     click.echo(one_json({
         "source": str(found.source), "student": found.student.source, "round": found.round,
+        "note": found.student.note or None,
         "longest": {"textbook": found.reader.row_tokens, "chat": found.reader.max_tokens},
         "summary": counts, "examples": rows, "shown": texts,
     }))  # fmt: skip
@@ -211,6 +212,8 @@ def _print(found: Inspected, shown: Sequence[int]) -> None:
     where = "" if found.round is None else f", round {found.round} of tuning"
     console.print(f"{clean(str(found.source))}{where}", soft_wrap=True)
     console.print(f"For {clean(found.student.source)}: {limits}", soft_wrap=True)
+    if found.student.note:
+        console.print(clean(found.student.note), style="yellow", soft_wrap=True)
     counted = _summaries(found)
     console.print(_table(counted))
     for line in _findings(counted):

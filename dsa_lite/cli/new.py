@@ -140,6 +140,8 @@ def _proposal(context: click.Context, title: str, teacher: str | None, seed: int
         threads=settings.threads,
         gpu_layers=settings.gpu_layers,
     )
+    if choice.note:
+        click.echo(f"  {clean(choice.note, 200)}", err=True)
     click.echo(f"asking {clean(choice.label, 80)} for a syllabus ...", err=True)
     with open_teacher(choice.kind, choice.source, options) as opened:
         return propose(

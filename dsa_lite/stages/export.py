@@ -19,7 +19,8 @@ from dsa_lite.io.files import cannot_write, remove, writing
 from dsa_lite.io.plugins import answerer, exporter
 from dsa_lite.io.run_folder.rundir import RunDir
 from dsa_lite.io.training_data import training_data, write_training_data
-from dsa_lite.model_folder import FolderTokenizer, find_folder, read_json, stop_ids
+from dsa_lite.model_files import read_json
+from dsa_lite.model_folder import FolderTokenizer, find_folder, stop_ids
 from dsa_lite.stages.finished import config_of, identity_of, open_finished, probes, replies, require_tuned
 
 

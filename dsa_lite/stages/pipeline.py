@@ -52,7 +52,8 @@ def prepare(
     within = _budget_of(out) if within is None else within
     config = load_config([*own, *with_budget(layers, within)])
     documents = read_documents(config.docs) if config.docs.folder else None
-    notes = (*pack.notes, *_notes(pack, config, teacher_choice, documents))
+    about_models = [choice.note for choice in (teacher_choice, student_choice) if choice.note]
+    notes = (*pack.notes, *about_models, *_notes(pack, config, teacher_choice, documents))
     out = out or _next_folder(pack.name)
     return Job(pack, teacher_choice, student_choice, config, out, notes, documents, within)
 

@@ -52,7 +52,7 @@ def show(template: str, *messages: Message, prompt: bool = True) -> str:
 @pytest.mark.parametrize(
     ("template", "expected"),
     [
-        (PLAIN_TEMPLATE, "System: Be <brief> & 'good'.\n\nUser: 2 + 2?\n\nAssistant: "),
+        (PLAIN_TEMPLATE, "System: Be <brief> & 'good'.\n\nUser: 2 + 2?\n\nAssistant:"),
         (
             CHATML,
             "<|im_start|>system\nBe <brief> & 'good'.<|im_end|>\n<|im_start|>user\n2 + 2?<|im_end|>\n"

@@ -17,7 +17,7 @@ BACKENDS = ROOT / "backends"
 #: First part of the module's name inside dsa_lite -> floor. A new module must be put on a floor here.
 FLOORS = {
     "records": 0, "errors": 0,
-    "teacher": 1, "student": 1, "config": 1, "events": 1, "chat": 1, "model_folder": 1,
+    "teacher": 1, "student": 1, "config": 1, "events": 1, "chat": 1, "model_files": 1, "model_folder": 1,
     "passes": 1, "null_space": 1,
     "formats": 1,
     "core": 2,

@@ -12,10 +12,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from dsa_lite.errors import ModelError, UsageError
-from dsa_lite.io.models.facts import trained_by_mlx_only
+from dsa_lite.io.models.facts import student_note, teacher_fault, teacher_note, trained_by_mlx_only
 from dsa_lite.io.models.found import Found, Places, Role, find_models, places
 from dsa_lite.io.plugins import student_backends, teacher_backends
 from dsa_lite.io.settings.files import model_settings
+from dsa_lite.model_files import check_student
 
 _HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 _BUNDLED_STUDENT = "dsa-lite-tiny-student"
@@ -31,7 +32,10 @@ _STUDENT_HINT = (
 
 @dataclass(frozen=True)
 class ModelChoice:
-    """`kind` is the backend's entry-point name, `source` what it is opened with, `settings` what the model asks for."""
+    """`kind` is the backend's entry-point name, `source` what it is opened with, `settings` what the model asks for.
+
+    `note`: what one should know about it before a run, "" if nothing.
+    """
 
     role: Role
     kind: str
@@ -39,6 +43,7 @@ class ModelChoice:
     label: str
     bundled: bool
     settings: dict[str, Any] = field(default_factory=dict)
+    note: str = ""
 
 
 def _bundled(role: str) -> Path:
@@ -87,18 +92,24 @@ def choose_teacher(name: str | None, where: Places | None = None) -> ModelChoice
         named = f"; it holds {', '.join(p.name for p in inside[:5])}: name one" if inside else ""
         raise UsageError(f"the teacher {name} is a folder{named}", hint=_TEACHER_HINT)
     if path.is_file() and path.suffix.lower() == ".gguf":
-        path = path.resolve()
-        return ModelChoice("teacher", "llama_cpp", str(path), path.stem, False, model_settings(path))
+        return _gguf_teacher(path.resolve(), path.stem)
     known = _known("teacher", where)
     if name in known:
-        kept = known[name].path
-        return ModelChoice("teacher", "llama_cpp", str(kept), name, False, model_settings(kept))
+        return _gguf_teacher(known[name].path, name)
     message = f"the teacher {name!r} is neither a .gguf file, nor a URL, nor a model on this machine"
     if colon and source and re.fullmatch(r"[a-z]\w+", plugin):
         message += f", and no plugin called {plugin} is installed ({', '.join(teacher_backends())} are)"
     if path.suffix.lower() == ".gguf":
         message = f"there is no teacher file {name}"
     raise UsageError(message, hint=_meant(name, known) + _TEACHER_HINT)
+
+
+def _gguf_teacher(path: Path, label: str) -> ModelChoice:
+    """Raises ModelError for a file whose header says that it is no whole language model."""
+    if fault := teacher_fault(path):
+        what, hint = fault
+        raise ModelError(f"the teacher {path} {what}", hint=hint)
+    return ModelChoice("teacher", "llama_cpp", str(path), label, False, model_settings(path), teacher_note(path))
 
 
 def _of_plugin(plugin: str, source: str) -> ModelChoice:
@@ -125,7 +136,7 @@ def choose_student(name: str | None, backend: str, where: Places | None = None) 
     path = Path(name).expanduser()
     if path.is_dir():
         path = path.resolve()
-        if not (path / "config.json").is_file():
+        if not any((path / name).is_file() for name in ("config.json", "adapter_config.json")):
             raise UsageError(f"the folder {name} holds no model: it has no config.json", hint=_STUDENT_HINT)
         return _student(backend, str(path), path, path.name)
     if path.is_file() or path.suffix.lower() in (".gguf", ".safetensors"):
@@ -148,7 +159,11 @@ def _student(backend: str, source: str, folder: Path, label: str, bundled: bool 
         if backend != "auto":
             raise UsageError(f"{label} is quantised for MLX: PyTorch cannot train it", hint="use --backend mlx")
         kind = "mlx"
-    return ModelChoice("student", kind, source, label, bundled, model_settings(folder))
+    note = ""
+    if not bundled:
+        check_student(folder)
+        note = student_note(folder)
+    return ModelChoice("student", kind, source, label, bundled, model_settings(folder), note)
 
 
 def _kind(backend: str) -> str:

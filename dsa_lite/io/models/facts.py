@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dsa_lite.errors import ModelError
 from dsa_lite.io.models.found import Found
 from dsa_lite.io.models.gguf_header import read_header
+from dsa_lite.model_files import chat_template, faults, read_json, weight_files, weight_header
 
 #: Memory as a multiple of the weights; estimates. A teacher also holds the texts in flight, a student what it is
 #: trained with, beside weights in float32 (4 bytes a number; a GPU with bfloat16 takes half).
 TEACHER_MEMORY, STUDENT_MEMORY = 1.2, 1.5
 _WRITES = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")
-_FIRST_PART = re.compile(r"-0*1-of-(\d+)\.gguf$", re.IGNORECASE)
-_LONGEST_HEADER = 100 << 20
+_PART = re.compile(r"-(\d+)-of-(\d+)\.gguf$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -40,47 +40,96 @@ def describe(found: Found) -> Facts | None:
 def trained_by_mlx_only(folder: Path) -> bool:
     """Whether the weights are quantised in MLX's own way, which no other backend reads."""
     try:
-        return "quantization" in _object(folder / "config.json")
-    except (OSError, ValueError):
+        return "quantization" in read_json(folder / "config.json")
+    except (OSError, ModelError):
         return False
+
+
+def teacher_fault(path: Path) -> tuple[str, str] | None:
+    """Why a GGUF file is no teacher, and what to do. None: nothing is wrong, or the header says nothing.
+
+    Whether the file is whole and sound is for the backend to say when it opens it.
+    """
+    try:
+        header = read_header(path)
+    except (OSError, ValueError):
+        return None
+    named = _PART.search(path.name)
+    part, parts = (int(named[1]), int(named[2])) if named else (header.part, header.parts)
+    if part > 1:
+        return f"is part {part} of {parts} of a model", f"give {_part_name(path, 1, parts)}, with the others beside it"
+    if parts > 1 and not named:
+        return f"is part 1 of {parts}, and its name hides it", f"name the parts {_part_name(path, 1, parts)} and so on"
+    names = [_part_name(path, number, parts) for number in range(2, parts + 1)]
+    if lacking := [name for name in names if not path.with_name(name).exists()]:
+        what = f"is incomplete: {len(lacking)} of {parts} parts missing"
+        return f"{what} ({', '.join(lacking[:3])})", "download the missing parts into the same folder"
+    if header.instead:
+        return f"is {header.instead}, not a language model", "give a model that writes text"
+    return None
+
+
+def teacher_note(path: Path) -> str:
+    """What is worth saying about a GGUF file that can teach; "" if nothing."""
+    try:
+        if read_header(path).chat_template:
+            return ""
+    except (OSError, ValueError):
+        return ""
+    return f"{path.name} has no chat template: User:/Assistant: is used; base models seldom do what they are asked"
+
+
+def student_note(folder: Path) -> str:
+    """What is worth saying about a student's folder; "" if nothing."""
+    try:
+        template, note = chat_template(folder)
+    except (OSError, ModelError):
+        return ""  # said when it is opened
+    plain = "" if template else "User:/Assistant: is used"
+    return f"{folder.name}: {'; '.join(filter(None, [note or 'no chat template', plain]))}" if note or plain else ""
 
 
 def _describe_gguf(path: Path) -> Facts | None:
     try:
-        size, missing = _gguf_size(path)
+        size = sum(part.stat().st_size for part in _parts(path))
         header = read_header(path)
     except (OSError, ValueError) as error:
         return Facts(size=path.stat().st_size if path.exists() else 0, problem=f"unreadable: {error}")
-    if not header.writes:
+    if header.instead:
         return None
+    what, _ = teacher_fault(path) or ("", "")
     needed = int(TEACHER_MEMORY * size)
-    return Facts(size, header.quantisation, header.context, header.chat_template, needed, missing)
+    return Facts(size, header.quantisation, header.context, header.chat_template, needed, what.removeprefix("is "))
 
 
-def _gguf_size(path: Path) -> tuple[int, str]:
-    """Bytes of all parts of a split file, and what is missing of it."""
-    match = _FIRST_PART.search(path.name)
-    if not match:
-        return path.stat().st_size, ""
-    count, width = int(match[1]), len(match[1])
-    start = path.name[: match.start()]
-    parts = [path.with_name(f"{start}-{i:0{width}d}-of-{match[1]}.gguf") for i in range(2, count + 1)]
-    there = [path, *(part for part in parts if part.exists())]
-    lacking = count - len(there)
-    return sum(p.stat().st_size for p in there), f"incomplete: {lacking} of {count} parts missing" if lacking else ""
+def _parts(path: Path) -> list[Path]:
+    """The parts of a split file that are there, or the file alone."""
+    match = _PART.search(path.name)
+    count = int(match[2]) if match else 1
+    there = (path.with_name(_part_name(path, n, count)) for n in range(2, count + 1))
+    return [path, *(part for part in there if part.exists())]
+
+
+def _part_name(path: Path, part: int, parts: int) -> str:
+    """As llama.cpp names it."""
+    match = _PART.search(path.name)
+    return f"{path.name[: match.start()] if match else path.stem}-{part:05d}-of-{parts:05d}.gguf"
 
 
 def _describe_folder(folder: Path) -> Facts | None:
-    weights = sorted(folder.glob("*.safetensors"))
     try:
-        size = sum(path.stat().st_size for path in weights)
-        config = _object(folder / "config.json")
+        config = read_json(folder / "config.json")
         names = config.get("architectures")
         if isinstance(names, list) and names and not any(str(n).endswith(_WRITES) for n in names):
             return None
+        weights = [path for path in weight_files(folder) if path.is_file()]
+        size = sum(path.stat().st_size for path in weights)
         numbers, dtype = _numbers(weights)
-        problem = _missing(folder)
-    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        problem = "; ".join(what for what, _ in faults(folder))
+        template = chat_template(folder)[0] is not None
+    except ModelError as error:
+        return Facts(size=0, problem=f"unreadable: {error.message}")
+    except (OSError, LookupError, TypeError, AttributeError) as error:
         return Facts(size=0, problem=f"unreadable: {error}")
     text = config.get("text_config")
     context = {**config, **(text if isinstance(text, dict) else {})}.get("max_position_embeddings")
@@ -89,7 +138,7 @@ def _describe_folder(folder: Path) -> Facts | None:
         size=size,
         quantisation=packed or dtype,
         context=context if isinstance(context, int) else None,
-        chat_template=_has_template(folder),
+        chat_template=template,
         memory=int(STUDENT_MEMORY * (size if packed else 4 * numbers)),
         problem=problem,
     )
@@ -106,39 +155,7 @@ def _numbers(weights: list[Path]) -> tuple[int, str | None]:
     """How many numbers the safetensors files hold, and the type most of them have."""
     counts: dict[str, int] = {}
     for path in weights:
-        with path.open("rb") as file:
-            length = int.from_bytes(file.read(8), "little")
-            if length > _LONGEST_HEADER:
-                raise ValueError(f"{path.name} is no safetensors file")
-            header = json.loads(file.read(length))
-        for name, tensor in header.items():
-            if name != "__metadata__":
-                dtype = str(tensor["dtype"])
-                counts[dtype] = counts.get(dtype, 0) + math.prod(tensor["shape"])
+        for tensor in weight_header(path)[0].values():
+            dtype = str(tensor["dtype"])
+            counts[dtype] = counts.get(dtype, 0) + math.prod(tensor["shape"])
     return sum(counts.values()), max(counts, key=lambda d: counts[d], default=None)
-
-
-def _missing(folder: Path) -> str:
-    index = folder / "model.safetensors.index.json"
-    if not index.is_file():
-        return ""
-    shards = {str(name) for name in _object(index).get("weight_map", {}).values()}
-    lacking = sum(not (folder / Path(name).name).exists() for name in shards)
-    return f"incomplete: {lacking} of {len(shards)} weight files missing" if lacking else ""
-
-
-def _has_template(folder: Path) -> bool:
-    if (folder / "chat_template.jinja").is_file():
-        return True
-    settings = folder / "tokenizer_config.json"
-    try:
-        return settings.is_file() and bool(_object(settings).get("chat_template"))
-    except (OSError, ValueError):
-        return False
-
-
-def _object(path: Path) -> dict[str, Any]:
-    content = json.loads(path.read_bytes())
-    if not isinstance(content, dict):
-        raise ValueError(f"{path.name} holds no JSON object")
-    return content

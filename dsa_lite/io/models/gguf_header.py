@@ -23,14 +23,29 @@ _QUANTISATION = {
 }  # fmt: skip
 
 
+_READS_AND_WRITES = ("t5",)
+_ENCODES = ("bert", "t5encoder")  # ends of architectures' names
+_OTHER_TYPES = {
+    "mmproj": "a picture reader (mmproj)",
+    "adapter": "an adapter",
+    "imatrix": "a table for quantising (imatrix)",
+    "vocab": "a vocabulary alone",
+}
+
+
 @dataclass(frozen=True)
 class GgufHeader:
-    """`context`: tokens the model was trained for. `writes`: it is a language model, not a part or a helper of one."""
+    """`context`: tokens the model was trained for. `part`, `parts`: of a split file, from 1.
+
+    `instead`: what it is where it is no language model, "" where it is one.
+    """
 
     quantisation: str | None
     context: int | None
     chat_template: bool
-    writes: bool
+    instead: str
+    part: int = 1
+    parts: int = 1
 
 
 def read_header(path: Path) -> GgufHeader:
@@ -46,20 +61,35 @@ def read_header(path: Path) -> GgufHeader:
 
 
 def _facts(metadata: dict[str, Any]) -> GgufHeader:
-    architecture = metadata.get("general.architecture", "")
-    context = metadata.get(f"{architecture}.context_length")
-    helper = f"{architecture}.pooling_type" in metadata or architecture in ("", "clip")  # an embedder; a picture reader
+    context = metadata.get(f"{metadata.get('general.architecture', '')}.context_length")
     file_type = metadata.get("general.file_type")
+    part, parts = metadata.get("split.no", 0), metadata.get("split.count", 0)
     return GgufHeader(
         quantisation=None if file_type is None else _QUANTISATION.get(file_type, f"type {file_type}"),
         context=context if isinstance(context, int) else None,
         chat_template=bool(metadata.get("tokenizer.chat_template")),
-        writes=metadata.get("general.type", "model") == "model" and not helper,
+        instead="" if part else _instead(metadata),  # later parts do not say what they are parts of
+        part=part + 1 if isinstance(part, int) else 1,
+        parts=max(1, parts) if isinstance(parts, int) else 1,
     )
 
 
+def _instead(metadata: dict[str, Any]) -> str:
+    architecture = str(metadata.get("general.architecture", ""))
+    kind = "mmproj" if architecture == "clip" else metadata.get("general.type", "model")
+    if kind != "model":
+        return _OTHER_TYPES.get(kind, f"a file of type {kind}")
+    if architecture in _READS_AND_WRITES:
+        return f"a model that reads with one network and writes with another ({architecture})"
+    if metadata.get(f"{architecture}.pooling_type", 0) or architecture.endswith(_ENCODES):
+        return "an embedder"
+    if not {"tokenizer.ggml.tokens", "tokenizer.ggml.model"} & metadata.keys():
+        return f"a model of another kind (architecture {architecture or 'not named'}, no vocabulary)"
+    return ""
+
+
 def _metadata(content: mmap.mmap) -> dict[str, Any]:
-    """Scalars and strings by key."""
+    """Scalars and strings by key; of an array its length."""
     if content[:4] != b"GGUF":
         raise ValueError(f"it starts with {content[:4]!r}, not b'GGUF'")
     version, _, pairs = struct.unpack_from("<IQQ", content, 4)
@@ -70,9 +100,7 @@ def _metadata(content: mmap.mmap) -> dict[str, Any]:
     for _ in range(pairs):
         key, at = _string(content, at)
         (kind,) = struct.unpack_from("<I", content, at)
-        value, at = _value(content, at + 4, kind)
-        if value is not None:
-            found[key] = value
+        found[key], at = _value(content, at + 4, kind)
     return found
 
 
@@ -85,11 +113,11 @@ def _string(content: mmap.mmap, at: int) -> tuple[str, int]:
 
 
 def _value(content: mmap.mmap, at: int, kind: int) -> tuple[Any, int]:
-    """A value and where the next one begins; None for an array."""
+    """A value, or an array's length, and where the next one begins."""
     if kind == _STRING:
         return _string(content, at)
     if kind == _ARRAY:
-        return None, _after_array(content, at)
+        return struct.unpack_from("<Q", content, at + 4)[0], _after_array(content, at)
     code = "<" + _SCALARS[kind]
     return struct.unpack_from(code, content, at)[0], at + struct.calcsize(code)
 

@@ -16,6 +16,7 @@ from dsa_lite.errors import MissingExtra, ModelError, TeacherError
 from dsa_lite.records import Message
 from dsa_lite.teacher import Request, Teacher, TeacherOptions
 from dsa_lite_llama_cpp import conversation, open_teacher
+from dsa_lite_llama_cpp.gguf_file import read_gguf
 from dsa_lite_llama_cpp.prompts import without_thinking
 from dsa_lite_llama_cpp.teacher import LlamaCppTeacher
 
@@ -230,10 +231,37 @@ def test_what_llama_cpp_cannot_load_is_a_model_error(model: Path, tmp_path: Path
     with open_teacher(str(strange), OPTIONS) as teacher:
         assert teacher.fingerprint
         for _ in range(2):
-            with pytest.raises(ModelError, match="cannot load"):
+            # llama.cpp's own reason, not its "failed to load model"
+            with pytest.raises(ModelError, match=r"cannot load .*: (?!error|\w+: ).*blk\.1\.attn_q\.weight"):
                 list(teacher.write([ask(1)]))
         assert isinstance(teacher, LlamaCppTeacher)
         assert teacher.pid is None
+
+
+@pytest.mark.parametrize(
+    ("begin", "says"),
+    [
+        (b"GGUF\x09\x00\x00\x00", "version 9, known are 2 and 3"),
+        (b"GGUF\x00\x00\x00\x03", "big-endian"),
+        (b"version ", "place-holder of a large file"),
+        (b"<!DOCTYP", "no readable GGUF file: it starts with b'<!DO'"),
+    ],
+)
+def test_files_of_another_kind_are_named(model: Path, tmp_path: Path, begin: bytes, says: str) -> None:
+    (tmp_path / "x.gguf").write_bytes(begin + model.read_bytes()[8:])
+    with pytest.raises(ModelError, match=says):
+        open_teacher(str(tmp_path / "x.gguf"), OPTIONS)
+
+
+def test_every_part_of_a_split_file_counts_in_the_fingerprint(model: Path, tmp_path: Path) -> None:
+    parts = [tmp_path / f"big-0000{part}-of-00002.gguf" for part in (1, 2)]
+    for part in parts:
+        part.write_bytes(model.read_bytes())
+    (tmp_path / "big-00001-of-00003.gguf").write_bytes(b"of another model")
+    before = read_gguf(str(parts[0])).fingerprint()
+    assert before != read_gguf(str(model)).fingerprint()
+    parts[1].write_bytes(model.read_bytes()[:-1] + b"!")
+    assert read_gguf(str(parts[0])).fingerprint() != before
 
 
 def test_a_broken_chat_template_is_told_at_opening(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from dsa_lite.errors import UsageError
+from dsa_lite.errors import ModelError, UsageError
 from dsa_lite.io.models.choosing import bundled_models, choose_student, choose_teacher
 from dsa_lite.io.models.facts import describe
 from dsa_lite.io.models.found import Found, Places, find_models, places
@@ -18,16 +18,18 @@ from dsa_lite.io.models.gguf_header import read_header
 DIGEST = "sha256:" + "a1" * 32
 
 
-def gguf(path: Path, *, architecture: str = "qwen2", template: str = "{{ messages }}", **pairs: Any) -> Path:
+def gguf(path: Path, *, architecture: str = "qwen2", template: str = "{{ messages }}", tokens: bool = True,
+         **pairs: Any) -> Path:  # fmt: skip
     """A real header without weights."""
     writer = pytest.importorskip("gguf").GGUFWriter(path, architecture)
     path.parent.mkdir(parents=True, exist_ok=True)
     writer.add_file_type(15)
     writer.add_context_length(32768)
-    writer.add_array("tokenizer.ggml.tokens", [f"token {i}" for i in range(50)])
-    writer.add_array("tokenizer.ggml.token_type", [1] * 50)
+    if tokens:
+        writer.add_array("tokenizer.ggml.tokens", [f"token {i}" for i in range(50)])
+        writer.add_array("tokenizer.ggml.token_type", [1] * 50)
     for key, value in pairs.items():
-        writer.add_string(key.replace("__", "."), value)
+        (writer.add_string if isinstance(value, str) else writer.add_uint16)(key.replace("__", "."), value)
     if template:
         writer.add_chat_template(template)
     writer.write_header_to_file()
@@ -182,14 +184,63 @@ def test_what_cannot_write_is_left_out_and_what_is_broken_is_named(tmp_path: Pat
     with pytest.raises(ValueError, match="broken or cut short"):
         read_header(tmp_path / "cut.gguf")
     (tmp_path / "split-00001-of-00002.gguf").write_bytes(whole.read_bytes())
-    assert about(tmp_path / "split-00001-of-00002.gguf").problem == "incomplete: 1 of 2 parts missing"
+    assert about(tmp_path / "split-00001-of-00002.gguf").problem == (
+        "incomplete: 1 of 2 parts missing (split-00002-of-00002.gguf)"
+    )
     broken = model_folder(tmp_path / "broken")
     (broken / "model.safetensors").write_bytes(b"\xff" * 50)
     assert "unreadable" in about(broken, "student").problem
     sharded = model_folder(tmp_path / "sharded")
-    index = {"weight_map": {"a": "model.safetensors", "b": "more.safetensors"}}
+    (sharded / "model.safetensors").rename(sharded / "first.safetensors")
+    index = {"weight_map": {"a": "first.safetensors", "b": "more.safetensors"}}
     (sharded / "model.safetensors.index.json").write_text(json.dumps(index))
-    assert about(sharded, "student").problem == "incomplete: 1 of 2 weight files missing"
+    assert about(sharded, "student").problem == "1 of 2 weight files are missing: more.safetensors"
+
+
+def test_memory_counts_what_the_index_names_alone(tmp_path: Path) -> None:
+    folder = model_folder(tmp_path / "m")
+    alone = describe(Found("m", "student", "folder", folder))
+    for stale in ("model-00001-of-00003.safetensors", "consolidated.safetensors"):
+        (folder / stale).write_bytes((folder / "model.safetensors").read_bytes())
+    assert describe(Found("m", "student", "folder", folder)) == alone
+
+
+@pytest.mark.parametrize(
+    ("name", "header", "says"),
+    [
+        ("mmproj.gguf", {"architecture": "clip", "general__type": "mmproj"}, r"picture reader \(mmproj\)"),
+        ("old.gguf", {"architecture": "clip"}, "picture reader"),
+        ("lora.gguf", {"general__type": "adapter"}, "an adapter"),
+        ("table.gguf", {"general__type": "imatrix"}, "for quantising"),
+        ("vocab.gguf", {"general__type": "vocab"}, "vocabulary alone"),
+        ("bert.gguf", {"architecture": "nomic-bert"}, "an embedder"),
+        ("rank.gguf", {"architecture": "qwen3", "qwen3__pooling_type": 4}, "an embedder"),
+        ("t5.gguf", {"architecture": "t5"}, "writes with another"),
+        ("flux.gguf", {"architecture": "flux", "tokens": False}, "architecture flux, no vocabulary"),
+        ("big-00002-of-00003.gguf", {}, r"part 2 of 3 .*"),
+        ("blob.gguf", {"split__no": 1, "split__count": 3, "tokens": False}, "part 2 of 3"),
+        ("blob.gguf", {"split__no": 0, "split__count": 3}, "its name hides it"),
+        ("big-00001-of-00003.gguf", {}, r"2 of 3 parts missing \(big-00002-of-00003.gguf, big-00003"),
+    ],
+)
+def test_a_file_that_is_no_whole_language_model_is_named(
+    tmp_path: Path, name: str, header: dict[str, Any], says: str
+) -> None:
+    path = gguf(tmp_path / name, **header)
+    with pytest.raises(ModelError, match=says) as caught:
+        choose_teacher(str(path))
+    assert caught.value.hint
+    whole = gguf(tmp_path / "whole.gguf", llama__pooling_type=0)
+    assert choose_teacher(str(whole)).note == ""
+
+
+def test_a_model_without_template_is_served_with_a_word(tmp_path: Path) -> None:
+    path = gguf(tmp_path / "base.gguf", template="")
+    assert "no chat template" in choose_teacher(str(path)).note
+    folder = model_folder(tmp_path / "base")
+    assert choose_student(str(folder), "auto").note == ""
+    (folder / "tokenizer_config.json").unlink()
+    assert choose_student(str(folder), "auto").note == "base: no chat template; User:/Assistant: is used"
 
 
 def test_every_listed_name_can_be_chosen(machine: Places) -> None:

@@ -97,6 +97,10 @@ def test_students(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / "config.json").write_text("{}")
     assert choose_student(None, "auto").bundled
     assert choose_student(None, "auto").kind == "torch"
+    with pytest.raises(ModelError, match=r"no tokenizer\.json; it has no model\.safetensors"):
+        choose_student(str(folder), "mlx")
+    for name in ("tokenizer.json", "model.safetensors"):
+        (folder / name).write_text("{}")
     assert choose_student(str(folder), "mlx").kind == "mlx"
     assert choose_student("org/some-model", "auto").source == "org/some-model"
     for name in ("./none", str(tmp_path / "none"), "a/b/c", "model.gguf", ""):
