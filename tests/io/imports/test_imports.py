@@ -126,6 +126,41 @@ def test_semicolons_and_a_byte_order_mark_as_excel_writes_them(tmp_path: Path) -
     assert [e.answer for e in skill(tmp_path, 'exercises = "x.csv"', text, file="x.csv").exercises] == ["2,5", "4"]
 
 
+@pytest.mark.parametrize(
+    ("text", "more"),
+    [
+        ("\ufeffsep=;\r\nquestion;answer\r\nWho, say?;Ada\r\n", {}),
+        ("SEP=|\nquestion|answer\nWho, say?|Ada\n", {}),
+        ('"sep=\t"\nquestion\tanswer\nWho, say?\tAda\n', {}),
+        ("question;answer;;\nWho, say?;Ada;;\n;;;\n;;;;;\n", {}),
+        ('question, answer\n"Who, say?", "Ada"\n', {}),
+        ('"question, asked";answer\nWho, say?;Ada\n', {"problem": "question, asked"}),
+        ("\n\nquestion;answer\nWho, say?;Ada\n", {}),
+        ("question|answer\nWho, say?|Ada\n", {}),
+    ],
+)
+def test_csv_as_spreadsheets_write_it(tmp_path: Path, text: str, more: dict[str, str]) -> None:
+    data = f'exercises = "x.csv"\ntopic = "Adding"\ncolumns = {json.dumps(more).replace(": ", " = ")}'
+    for raw in (text.encode(), text.encode("utf-16")):
+        (tmp_path / "x.csv").write_bytes(raw)
+        (exercise,) = skill(tmp_path, data).exercises
+        assert (exercise.problem, exercise.answer) == ("Who, say?", "Ada")
+
+
+def test_csv_lines_are_counted_from_the_files_start(tmp_path: Path) -> None:
+    data = 'exercises = "x.csv"\ntopic = "Adding"'
+    (found,) = problems(tmp_path, data, "\nsep=;\nquestion;answer\n1?;1\n2?;\n", file="x.csv")
+    assert found.startswith("x.csv:5: answer")
+    (found,) = problems(tmp_path, data, "question;;answer\n1?;left?;1\n", file="x.csv")
+    assert found == "x.csv:2: 'left?' stands in a column without a name"
+
+
+def test_a_cell_may_be_longer_than_the_csv_modules_limit(tmp_path: Path) -> None:
+    data = 'exercises = "x.csv"\ntopic = "Adding"'
+    rows = skill(tmp_path, data, f'question,answer\n"{"word " * 30_000}",1\n2?,2\n', file="x.csv").exercises
+    assert [len(e.problem) for e in rows] == [149_999, 2]
+
+
 def test_parquet(tmp_path: Path) -> None:
     arrow = pytest.importorskip("pyarrow")
     parquet = pytest.importorskip("pyarrow.parquet")
@@ -255,9 +290,14 @@ def test_columns_that_cannot_be_made_out(tmp_path: Path) -> None:
     assert "no column says the topic" in found
     (found,) = problems(tmp_path, 'exercises = "x.jsonl"', "\n")
     assert found == "x.jsonl: holds no questions"
-    (tmp_path / "x.jsonl").write_bytes(b"\xff\xfe")
-    (found,) = problems(tmp_path, 'exercises = "x.jsonl"')
-    assert "no UTF-8" in found
+    for raw, words in (
+        (b'{"a": "\xe4"}', "is not UTF-8 (byte 8): save it as UTF-8"),
+        (b"\xff\xfea", "is not UTF-16 (byte 3)"),
+        ('{"a": 1}'.encode("utf-16-le"), "is no text: it holds zero bytes (if it is UTF-16: save it as UTF-8)"),
+    ):
+        (tmp_path / "x.jsonl").write_bytes(raw)
+        (found,) = problems(tmp_path, 'exercises = "x.jsonl"')
+        assert found.startswith(f"x.jsonl: {words}")
 
 
 def test_multiple_choice_needs_its_checker(tmp_path: Path) -> None:
