@@ -12,9 +12,11 @@ from pydantic import Field, ValidationError
 
 from dsa_lite.core.graph import skill_id
 from dsa_lite.core.hold_out import LEAST, hold_out
-from dsa_lite.io.imports.items import Item, read_items
-from dsa_lite.io.imports.layouts import Layout, Part, bind
-from dsa_lite.io.imports.rows import read_rows
+from dsa_lite.io.imports.choices import CountFrom
+from dsa_lite.io.imports.items import Item, ItemReader
+from dsa_lite.io.imports.layouts import Binding, Layout, Part, bind, unnested
+from dsa_lite.io.imports.rows import Row, read_rows
+from dsa_lite.io.imports.turns import Turns
 from dsa_lite.io.jsonl import short
 from dsa_lite.io.toml_places import Places
 from dsa_lite.records import Checker, Exercise, HeldOutItem, Record
@@ -23,11 +25,16 @@ _FILES = ("exercises", "held_out")
 
 
 class _Reading(Record):
-    """How a file is read. `topic`: what its questions belong to where no column says it."""
+    """How a file is read. `topic`: what its questions belong to where no column says it.
+
+    turns: which replies of a chat are taken; count_from: the number of the first choice, None to find it out.
+    """
 
     layout: Layout | None = None
     columns: dict[Part, str] = Field(default_factory=dict)
     topic: str = ""
+    turns: Turns = "last"
+    count_from: CountFrom | None = None
 
 
 class _Source(_Reading):
@@ -60,13 +67,15 @@ class Imported:
 
 @dataclass(frozen=True)
 class Importer:
-    """Reads the files of one skill. `topics`: names of its topics; faults are added to `problems`."""
+    """Reads the files of one skill. `topics`: names of its topics; faults are added to `problems`, what is
+    left out without being one to `notes`."""
 
     toml: Path
     topics: Sequence[str]
     checker: Checker
     places: Places
     problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def read(self, raw: Any, *, has_held_out: bool) -> Imported:
         """The content of the table `[data]`; has_held_out: the skill names an eval set elsewhere.
@@ -84,12 +93,13 @@ class Importer:
         items = self._items("exercises", data.source("exercises"))
         tests = tuple(_tests(self._items("held_out", data.source("held_out"))))
         if data.held_out is not None or has_held_out:
-            return Imported(tuple(map(_exercise, items)), tests)
+            return Imported(tuple(map(_exercise, items)), tests, tuple(self.notes))
         aside = hold_out([i.problem for i in items], data.hold_out)
         kept = [i for i, out in zip(items, aside, strict=True) if not out]
         chosen = [i for i, out in zip(items, aside, strict=True) if out]
-        notes = (_none_aside(len(items), data.hold_out),) if items and data.hold_out > 0 and not chosen else ()
-        return Imported(tuple(map(_exercise, kept)), tuple(_tests(chosen)), notes)
+        if items and data.hold_out > 0 and not chosen:
+            self.notes.append(_none_aside(len(items), data.hold_out))
+        return Imported(tuple(map(_exercise, kept)), tuple(_tests(chosen)), tuple(self.notes))
 
     def _table(self, raw: Any) -> _Data | None:
         """The checked table; a file's name alone is short for a table that holds it."""
@@ -120,7 +130,7 @@ class Importer:
             self.problems.append(f"{where}: there is no file {path}")
             return []
         before = len(self.problems)
-        rows = read_rows(path, self.problems)
+        rows = unnested(read_rows(path, self.problems))
         if not rows and len(self.problems) == before:
             self.problems.append(f"{path}: holds no questions")
         binding = bind(path, rows, source.layout, source.columns, self.problems)
@@ -130,7 +140,25 @@ class Importer:
             self.problems.append(
                 f'{path}: holds multiple-choice questions, which need checker = "choice" in {self.toml}'
             )
-        items = self._unique(read_items(rows, binding, self.problems))
+        read = ItemReader(binding, source.turns, source.count_from).read(path, rows, self.problems)
+        items = self._unique(read)
+        if len(items) < len(read):
+            self.notes.append(f"{path}: exact copies, read once: {len(read) - len(items):,}")
+        self._note(path, rows, binding, source, items)
+        return self._placed(path, binding, source, items)
+
+    def _note(self, path: Path, rows: Sequence[Row], binding: Binding, source: _Source, items: Sequence[Item]) -> None:
+        """What of the file is not in the items, or not as one would expect."""
+        but: tuple[Part, ...] = ("topic",) if source.topic and "topic" not in source.columns else ()
+        if unread := binding.unread(rows, but=but):
+            self.notes.append(f"{path}: columns that are not read: {', '.join(unread)}")
+        if earlier := sum(bool(item.earlier) for item in items):
+            self.notes.append(
+                f"{path}: {earlier:,} of {len(items):,} questions come after other turns of a chat, which stand before "
+                f'them as text; turns = "{source.turns}"'
+            )
+
+    def _placed(self, path: Path, binding: Binding, source: _Source, items: Sequence[Item]) -> list[Item]:
         default = source.topic or (self.topics[0] if len(self.topics) == 1 else "")
         if "topic" not in binding.columns and not default:
             self.problems.append(
@@ -144,10 +172,13 @@ class Importer:
     def _with_topics(self, items: Sequence[Item], column: str, fixed: str, default: str) -> Iterator[Item]:
         """The items with their topics as the skill spells them."""
         known = {skill_id(name): name for name in self.topics}
+        meant: dict[str, str] = {}
         for item in items:
             said = fixed or item.topic or default
-            if skill_id(said) in known:
-                yield replace(item, topic=known[skill_id(said)])
+            if said not in meant:
+                meant[said] = skill_id(said)
+            if meant[said] in known:
+                yield replace(item, topic=known[meant[said]])
             elif known:  # else the syllabus is faulty: nothing can be said about topics
                 what = f"got {short(said)}, which is no topic of this skill" if said else "is missing"
                 self.problems.append(f"{item.where}: {column}: {what}")

@@ -47,6 +47,7 @@ def problems(folder: Path, data: str, rows: Any = None, **more: str) -> list[str
 
 GSM = "He has 2*3=<<2*3=6>>6.\nThen 6+1=<<6+1=7>>7.\n#### 7"
 TURNS = [{"role": "user", "content": "What is 3+4?"}, {"role": "assistant", "content": "3+4=7.\n**Answer:** 7"}]
+LABELLED = [{"label": "A", "text": "3"}, {"label": "B", "text": "seven"}, {"label": "C", "text": "9"}]
 CHAT = [{"role": "system", "content": "Be brief."}, *TURNS]
 
 
@@ -81,12 +82,13 @@ def test_layouts_become_exercises(
     [
         ({"question": "q?", "choices": ["3", "seven", "9"], "answer": "B"}, "B"),
         ({"question": "q?", "choices": ["3", "seven", "9"], "answer": "(b)"}, "B"),
-        ({"question": "q?", "choices": ["3", "seven", "9"], "answer": 1}, "B"),
         ({"question": "q?", "options": ["3", "seven", "9"], "answer": "seven"}, "B"),
         ({"question": "q?", "choices": {"text": ["3", "seven", "9"], "label": ["1", "2", "3"]}, "answerKey": "2"}, "B"),
         ({"question": "q?", "options": {"A": "3", "B": "seven", "C": "9"}, "answer": "B"}, "B"),
         ({"question": "q?", "A": "3", "B": "seven", "C": "9", "answer": "B"}, "B"),
-        ({"question": "q?", "choices": '["3", "seven", "9"]', "answer": "1"}, "B"),
+        ({"question": "q?", "choices": '["3", "seven", "9"]', "answer": "B"}, "B"),
+        ({"question": "q?", "options": ["A) 3", "B) seven", "C) 9"], "answer": "B"}, "B"),
+        ({"question": {"stem": "q?", "choices": LABELLED}, "answerKey": "B"}, "B"),
     ],
 )
 def test_choices(tmp_path: Path, row: dict[str, Any], letter: str) -> None:
@@ -239,7 +241,7 @@ def test_twenty_are_shown_and_the_rest_counted(tmp_path: Path) -> None:
     ("turns", "words"),
     [
         ([], "the turns are none"),
-        ([*TURNS, *TURNS], "the turns are user, assistant, user, assistant"),
+        ([*TURNS, TURNS[0]], "the turns are user, assistant, user, allowed"),
         ([{"role": "user"}], "allowed: a list of role and content"),
         ([TURNS[0], {"role": "assistant", "content": " "}], "a turn is empty"),
     ],
@@ -255,7 +257,10 @@ def test_chats_that_are_no_exercise(tmp_path: Path, turns: Any, words: str) -> N
     [
         (["a"], "A", "got 1 choices, allowed: 2-10"),
         (["a", "b"], "C", "answer: got 'C', allowed: one of A, B"),
-        (["a", "b"], 2, "answer: got 2"),
+        (["a", "b"], 3, "answer: got 3"),
+        (["a", "b"], 1, "no number says whether choices are counted from 0 or from 1; say it: count_from = 0"),
+        ({"text": ["a", "b"], "label": ["A"]}, "A", "got 2 texts and the labels A, allowed: one label for each"),
+        ({"text": ["a", "b"], "label": ["A", "A"]}, "A", "the labels A, A"),
         (["a", "b"], True, "answer: got True"),
         (["0", "2", "1"], "1", "may mean choice B or C"),
         ("a, b", "A", "choices: got 'a, b'"),
@@ -264,8 +269,8 @@ def test_chats_that_are_no_exercise(tmp_path: Path, turns: Any, words: str) -> N
 )
 def test_choices_that_are_none(tmp_path: Path, choices: Any, answer: Any, words: str) -> None:
     row = {"question": "q?", "choices": choices, "answer": answer}
-    (found,) = problems(tmp_path, 'held_out = "x.jsonl"\ntopic = "Adding"', [row], checker="choice")
-    assert words in found
+    found = problems(tmp_path, 'held_out = "x.jsonl"\ntopic = "Adding"', [row], checker="choice")
+    assert any(words in problem for problem in found)
 
 
 def test_csv_faults_name_the_line_of_the_record(tmp_path: Path) -> None:
