@@ -37,6 +37,12 @@ def test_good_ones_are_taken_and_the_others_refused_with_the_reason(desk: Any) -
     assert "2 of 5 imported exercises are used" in desk.warnings()
 
 
+def test_open_ended_ones_need_no_answer_that_can_be_checked(desk: Any) -> None:
+    desk.pack = desk.pack.model_copy(update={"exercises": (own("own-o", "Write a letter.", "", "Dear Ada,\nbye."),)})
+    with desk.context(ScriptedTeacher({})) as context:
+        assert [e.id for e in take_over(context)] == ["own-o"]
+
+
 def test_an_interrupted_take_over_goes_on(desk: Any) -> None:
     desk.pack = desk.pack.model_copy(update={"exercises": GIVEN})
     with desk.context(ScriptedTeacher({}), "whole") as context:

@@ -22,6 +22,9 @@ from dsa_lite.io.toml_places import Places
 from dsa_lite.records import Checker, Exercise, HeldOutItem, Record
 
 _FILES = ("exercises", "held_out")
+_NO_ANSWER = (
+    r'no final answer found, which a test question needs; mark it with "Answer: …" on the last line, \boxed{…} or ####'
+)
 
 
 class _Reading(Record):
@@ -91,14 +94,18 @@ class Importer:
                 f"{self.places.where('data', 'held_out')}: data.held_out: held_out.eval names one, too"
             )
         items = self._items("exercises", data.source("exercises"))
-        tests = tuple(_tests(self._items("held_out", data.source("held_out"))))
+        asked = self._items("held_out", data.source("held_out"))
+        self.problems.extend(f"{item.where}: {_NO_ANSWER}" for item in asked if not item.answer)
+        tests = tuple(_tests(asked))
         if data.held_out is not None or has_held_out:
             return Imported(tuple(map(_exercise, items)), tests, tuple(self.notes))
-        aside = hold_out([i.problem for i in items], data.hold_out)
-        kept = [i for i, out in zip(items, aside, strict=True) if not out]
-        chosen = [i for i, out in zip(items, aside, strict=True) if out]
+        graded = [item for item in items if item.answer]
+        aside = hold_out([i.problem for i in graded], data.hold_out)
+        chosen = [i for i, out in zip(graded, aside, strict=True) if out]
+        gone = set(map(id, chosen))
+        kept = [item for item in items if id(item) not in gone]
         if items and data.hold_out > 0 and not chosen:
-            self.notes.append(_none_aside(len(items), data.hold_out))
+            self.notes.append(_none_aside(len(graded), data.hold_out))
         return Imported(tuple(map(_exercise, kept)), tuple(_tests(chosen)), tuple(self.notes))
 
     def _table(self, raw: Any) -> _Data | None:
@@ -152,6 +159,12 @@ class Importer:
         but: tuple[Part, ...] = ("topic",) if source.topic and "topic" not in source.columns else ()
         if unread := binding.unread(rows, but=but):
             self.notes.append(f"{path}: columns that are not read: {', '.join(unread)}")
+        open_ended = [item for item in items if not item.answer]
+        if open_ended:
+            self.notes.append(
+                f"{path}: without a final answer, so trained on as they are and never graded: {len(open_ended):,} of "
+                f"{len(items):,} (the first at {open_ended[0].where}). Answer: … on a reply's last line marks one."
+            )
         if earlier := sum(bool(item.earlier) for item in items):
             self.notes.append(
                 f"{path}: {earlier:,} of {len(items):,} questions come after other turns of a chat, which stand before "

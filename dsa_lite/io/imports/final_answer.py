@@ -8,7 +8,7 @@ from dsa_lite.core.grading import extract_answer
 
 MARK = "####"  # GSM8K's, before the answer on the last line; elsewhere it is a heading of Markdown
 #: Characters up to which a reply of one line without any mark is taken for the answer itself.
-ANSWER_CHARS = 300
+ANSWER_CHARS = 100
 
 _THOUGHT_ENDS = re.compile(r"</think(?:ing)?>|</reasoning>", re.IGNORECASE)
 _TAGGED = re.compile(r"<answer>(.*?)</answer>", re.IGNORECASE | re.DOTALL)

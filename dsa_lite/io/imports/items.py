@@ -19,7 +19,8 @@ from dsa_lite.io.jsonl import short
 class Item:
     """One question. `solution` is empty where the file has none; `topic` and `id` where no column says them.
 
-    earlier: how many turns of a chat stand before its question.
+    earlier: how many turns of a chat stand before its question. An open-ended one has no answer, and its whole reply
+    as the solution.
     """
 
     where: str
@@ -126,12 +127,7 @@ def _as_turns(value: object, role: str) -> list[object]:
 
 
 def final_answer(reply: str, field: str) -> tuple[str, str]:
-    """(solution, answer) of a whole reply. Raises Fault where it gives none."""
+    """(solution, answer) of a whole reply, which is all solution where it gives no answer. Raises Fault."""
     if reply.endswith(MARK):
         raise Fault(f"{field}: nothing follows {MARK}")
-    found = split_reply(reply)
-    if found is None:
-        raise Fault(
-            rf'{field}: no final answer found; mark it with "Answer: …" on the last line, \boxed{{…}} or {MARK}'
-        )
-    return found
+    return split_reply(reply) or (reply, "")

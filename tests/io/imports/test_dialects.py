@@ -156,6 +156,17 @@ def test_columns_that_are_not_read_are_named(tmp_path: Path) -> None:
     ]
 
 
+def test_replies_without_an_answer_are_kept_as_they_are_and_counted(tmp_path: Path) -> None:
+    write = {"instruction": "Write.", "output": "Dear Ada,\nhow are you?"}
+    add = {"instruction": "Add.", "output": "7"}
+    found, problems, notes = read(tmp_path, write, add)
+    letter, sum_ = found
+    assert (letter.solution, letter.answer, letter.graded) == ("Dear Ada,\nhow are you?", "", False)
+    assert (sum_.answer, sum_.graded, problems) == ("7", True, [])
+    assert notes == ["x.jsonl: without a final answer, so trained on as they are and never graded: 1 of 2 (the first "
+                     "at x.jsonl:1). Answer: … on a reply's last line marks one."]  # fmt: skip
+
+
 def test_headings_do_not_make_a_file_gsm8k(tmp_path: Path) -> None:
     (first, second), problems, _ = read(
         tmp_path, {"question": "q1?", "answer": "#### Way\n3+4=7\n\nAnswer: 7"}, {"question": "q2?", "answer": "8"}

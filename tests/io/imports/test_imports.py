@@ -203,6 +203,17 @@ def test_a_share_is_set_aside_where_there_is_no_held_out_set(tmp_path: Path) -> 
     assert len(skill(tmp_path, data + 'held_out = "t.jsonl"', rows).exercises) == 600
 
 
+def test_open_ended_rows_are_no_test_questions(tmp_path: Path) -> None:
+    rows = [{"question": f"What is {i} + {i}?", "answer": i + i} for i in range(400)]
+    rows += [{"question": f"Tell {i}.", "answer": f"Once\nupon {i}"} for i in range(400)]
+    pack = skill(tmp_path, 'exercises = "x.jsonl"\ntopic = "Adding"\n', rows)
+    assert 30 <= len(pack.held_out["eval"]) < 100
+    assert all(item.problem.startswith("What is") for item in pack.held_out["eval"])
+    assert sum(not e.graded for e in pack.exercises) == 400
+    (found,) = problems(tmp_path, 'held_out = "x.jsonl"\ntopic = "Adding"\n', rows[-1:])
+    assert found.startswith("x.jsonl:1: no final answer found, which a test question needs; mark it with")
+
+
 def test_all_faults_of_the_rows_at_once(tmp_path: Path) -> None:
     text = "\n".join(
         [
@@ -214,7 +225,6 @@ def test_all_faults_of_the_rows_at_once(tmp_path: Path) -> None:
             '{"question": "2+1?", "answer": ["3"], "topic": "Adding"}',
             '{"question": "3+1?", "answer": "4", "topic": "Addin"}',
             '{"question": "1+1?", "answer": "3", "topic": "Adding"}',
-            '{"question": "5+1?", "answer": "a long\\ntale", "topic": "Adding"}',
             '{"question": "5+2?", "answer": "x ####", "topic": "Adding"}',
             '{"question": "6+2?", "answer": "8"}',
         ]
@@ -223,8 +233,7 @@ def test_all_faults_of_the_rows_at_once(tmp_path: Path) -> None:
     wanted = {
         2: "question: is empty", 3: "no JSON", 4: "got [1], allowed: an object", 5: "answer: is missing",
         6: "answer: got ['3'], allowed: a text", 7: "topic: got 'Addin', which is no topic",
-        8: "the problem of", 9: "answer: no final answer found", 10: "answer: nothing follows ####",
-        11: "topic: is missing",
+        8: "the problem of", 9: "answer: nothing follows ####", 10: "topic: is missing",
     }  # fmt: skip
     for line, words in wanted.items():
         assert any(p.startswith(f"x.jsonl:{line}: {words}") for p in found), (line, words, found)
