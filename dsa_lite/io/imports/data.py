@@ -130,6 +130,8 @@ class Importer:
             return []
         where = f"{self.places.where('data', name)}: data.{name}"
         path = self.toml.parent / source.file
+        if not path.exists():
+            path = self.toml.parent / source.file.replace("\\", "/")  # written on Windows
         if not inside(source.file):
             self.problems.append(f"{where}: got {short(source.file)}, allowed: a file in the skill's folder")
             return []
