@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from dsa_lite.core.columns import in_columns
 from dsa_lite.core.passages import Block
 from dsa_lite.errors import MissingExtra
 from dsa_lite.io.document_math import formula, raised
@@ -235,12 +236,25 @@ def _pdf(path: Path) -> list[Block]:
         with PdfReader(path) as reader:
             if reader.is_encrypted and not reader.decrypt(""):
                 raise Unreadable("is encrypted: it needs a password")
-            pages = [_unbroken(page.extract_text()).strip() for page in reader.pages]
+            pages = [_unbroken(_page_text(page)).strip() for page in reader.pages]
     except (DependencyError, WrongPasswordError):
         raise Unreadable("is encrypted") from None
     if not any(pages):
         raise Unreadable("has no text, only pictures of it" if pages else "has no pages")
     return [Block(text, "", "page", number, number) for number, text in enumerate(pages, start=1) if text]
+
+
+def _page_text(page: Any) -> str:
+    """The text of a page; where its lines run across two columns, the left one first."""
+    pieces: list[tuple[float, float, str]] = []
+
+    def note(text: str, over: list[float], own: list[float], *_: object) -> None:
+        if text.strip():
+            x, y = own[4], own[5]
+            pieces.append((over[0] * x + over[2] * y + over[4], over[1] * x + over[3] * y + over[5], text))
+
+    text: str = page.extract_text(visitor_text=note)
+    return in_columns(pieces) or text
 
 
 def _unbroken(text: str) -> str:

@@ -39,14 +39,18 @@ HTML = """<!doctype html><html><head><title>T</title><style>p {color: red}</styl
 
 def pdf(*pages: str) -> bytes:
     """A PDF by hand: one line of text per line of each page."""
-    count = len(pages)
+    shown = ("".join(f"({line}) Tj 0 -14 Td " for line in page.split("\n")) if page else "" for page in pages)
+    return drawn(*(f"BT /F1 12 Tf 72 720 Td {lines}ET" for lines in shown))
+
+
+def drawn(*streams: str) -> bytes:
+    """A PDF of pages with these contents."""
+    count = len(streams)
     objects = ["<< /Type /Catalog /Pages 2 0 R >>"]
     kids = " ".join(f"{4 + 2 * i} 0 R" for i in range(count))
     objects.append(f"<< /Type /Pages /Kids [{kids}] /Count {count} >>")
     objects.append("<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>")
-    for i, page in enumerate(pages):
-        lines = "".join(f"({line}) Tj 0 -14 Td " for line in page.split("\n")) if page else ""
-        stream = f"BT /F1 12 Tf 72 720 Td {lines}ET"
+    for i, stream in enumerate(streams):
         objects.append(
             f"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents {5 + 2 * i} 0 R "
             "/Resources << /Font << /F1 3 0 R >> >> >>"
@@ -221,6 +225,18 @@ def test_a_page_is_read_in_the_encoding_it_says(tmp_path: Path, head: str, encod
 def test_a_page_that_is_not_in_its_encoding_is_left_out(tmp_path: Path, charset: str) -> None:
     with pytest.raises(Unreadable, match=f"is not in the encoding {charset}: save it as UTF-8"):
         page(tmp_path, f'<meta charset="{charset}"><p>Größe</p>'.encode("cp1252"))
+
+
+def test_a_page_in_two_columns_that_is_written_line_by_line(tmp_path: Path) -> None:
+    left = [f"left {n} of the frame" for n in range(8)]
+    right = [f"right {n} of the rank" for n in range(8)]
+    lines = [(72, 720, "A title over both of the columns of this page")]
+    for n in range(8):
+        lines += [(72, 700 - 14 * n, left[n]), (320, 700 - 14 * n, right[n])]
+    page = " ".join(f"BT /F1 10 Tf {x} {y} Td ({text}) Tj ET" for x, y, text in lines)
+    (tmp_path / "a.pdf").write_bytes(drawn(page))
+    text = by_source(read(tmp_path))["a.pdf, page 1"]
+    assert text == "\n".join([lines[0][2], *left, *right])
 
 
 def test_text_in_utf_16_and_words_divided_at_line_ends(tmp_path: Path) -> None:
