@@ -67,12 +67,19 @@ def _jsonl(path: Path, text: str, problems: list[str]) -> Iterator[Row]:
 
 
 def _json(path: Path, text: str, problems: list[str]) -> Iterator[Row]:
+    """A list of objects, or an object around one; one object per line is often called .json, too."""
     try:
         content = json.loads(text)
     except (ValueError, RecursionError) as error:
+        if re.match(r"\s*\{.*\}[ \t\r]*\n\s*\{", text):
+            yield from _jsonl(path, text, problems)
+            return
         line = f":{error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
         problems.append(f"{path}{line}: no JSON: {getattr(error, 'msg', error)} (one object per line is a .jsonl file)")
         return
+    if isinstance(content, dict):  # {"version": "1", "data": […]}
+        lists = [value for value in content.values() if isinstance(value, list)]
+        content = lists[0] if len(lists) == 1 else content
     if not isinstance(content, list):
         problems.append(f"{path}: got {short(content)}, allowed: a list of objects")
         return

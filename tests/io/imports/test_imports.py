@@ -149,6 +149,32 @@ def test_csv_as_spreadsheets_write_it(tmp_path: Path, text: str, more: dict[str,
         assert (exercise.problem, exercise.answer) == ("Who, say?", "Ada")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[{"question": "1?", "answer": "2"}]',
+        '{"version": "1", "data": [{"question": "1?", "answer": "2"}]}',
+        '{"question": "1?", "answer": "2"}\n{"question": "1?", "answer": "2"}\n',
+    ],
+)
+def test_json_as_it_is_kept(tmp_path: Path, text: str) -> None:
+    (exercise,) = skill(tmp_path, 'exercises = "x.json"\ntopic = "Adding"', text, file="x.json").exercises
+    assert (exercise.problem, exercise.answer) == ("1?", "2")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('{"a": [1], "b": [2]}', "x.json: got {'a': [1], 'b': [2]}, allowed: a list of objects"),
+        ('{"question": "1?",\n"answer"}', "x.json:2: no JSON: Expecting ':' delimiter"),
+        ('{"question": "1?"}\n{"question"}', "x.json:2: no JSON: Expecting ':' delimiter"),
+    ],
+)
+def test_json_that_cannot_be_read(tmp_path: Path, text: str, words: str) -> None:
+    data = 'exercises = "x.json"\ntopic = "Adding"'
+    assert any(p.startswith(words) for p in problems(tmp_path, data, text, file="x.json"))
+
+
 def test_csv_lines_are_counted_from_the_files_start(tmp_path: Path) -> None:
     data = 'exercises = "x.csv"\ntopic = "Adding"'
     (found,) = problems(tmp_path, data, "\nsep=;\nquestion;answer\n1?;1\n2?;\n", file="x.csv")
