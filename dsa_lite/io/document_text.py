@@ -143,8 +143,11 @@ def _only_text(soup: Any) -> None:
     for script in scripts:
         script.replace_with(script.get_text())
     forms = [form for form in soup("form") if form.find(_OF_TEXT) is None]
-    for element in (*soup(list(_NO_TEXT)), *forms, *soup(attrs={"aria-hidden": "true"})):
+    for element in (*soup(list(_NO_TEXT)), *forms):
         element.decompose()
+    for element in soup(attrs={"aria-hidden": "true"}):
+        if not element.decomposed and element.parent.find("math"):  # KaTeX, MathJax 3
+            element.decompose()
 
 
 def _content(soup: Any) -> list[Any]:
@@ -198,7 +201,12 @@ class _Page:
     def _superscript(self, element: Any) -> None:
         """2<sup>10</sup> is no 210; an ordinal's ending and the mark of a footnote behind a word are no powers."""
         text, before = _line(element), "".join(self._text[-3:])
-        power = _BASE.search(before) and text and not element.find("a") and text not in ("st", "nd", "rd", "th")
+        power = (
+            _BASE.search(before)
+            and re.search(r"\w", text)
+            and not element.find("a")
+            and text not in ("st", "nd", "rd", "th")
+        )
         self._text.append(raised(text) if power else text)
 
     def flush(self) -> None:

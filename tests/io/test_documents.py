@@ -176,6 +176,7 @@ TEX = '<semantics><mi>x</mi><annotation encoding="application/x-tex">{\\displays
         (f'<span class="katex"><math>{TEX}</math><span aria-hidden="true">x1</span></span>.', "x_1."),
         ('<span class="MathJax">x2</span><script type="math/tex">x^2</script>.', "x^2."),
         ("2<sup>10</sup>, x<sup>n-1</sup>, 5 cm<sup>2</sup>, 1<sup>st</sup>", "2^10, x^{n-1}, 5 cm^2, 1st"),
+        ('<b aria-hidden="true">2.</b> of<sup>!</sup> size<sup>1</sup>', "2. of! size1"),
         ("ﬁrst aﬄuent, x²", "first affluent, x²"),
     ],
 )  # fmt: skip
