@@ -153,7 +153,8 @@ def _only_text(soup: Any) -> None:
 def _content(soup: Any) -> list[Any]:
     """The parts of the page that hold its text: `main`, else its articles where they are most of it, else all."""
     for found, least in ((soup("main") or soup(role="main"), 0.0), (soup("article"), 0.5)):
-        tops = [element for element in found if not any(parent in found for parent in element.parents)]
+        names = {element.name for element in found}
+        tops = [element for element in found if element.find_parent(names) is None]  # equal tags may be two
         length = sum(len(element.get_text(strip=True)) for element in tops)
         if length and length >= least * len(soup.get_text(strip=True)):
             return tops
@@ -201,13 +202,8 @@ class _Page:
     def _superscript(self, element: Any) -> None:
         """2<sup>10</sup> is no 210; an ordinal's ending and the mark of a footnote behind a word are no powers."""
         text, before = _line(element), "".join(self._text[-3:])
-        power = (
-            _BASE.search(before)
-            and re.search(r"\w", text)
-            and not element.find("a")
-            and text not in ("st", "nd", "rd", "th")
-        )
-        self._text.append(raised(text) if power else text)
+        power = re.search(r"\w", text) and text not in ("st", "nd", "rd", "th") and not element.find("a")
+        self._text.append(raised(text) if power and _BASE.search(before) else text)
 
     def flush(self) -> None:
         """End the paragraph."""
