@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dsa_lite.core.columns import Piece, in_columns
@@ -24,6 +24,7 @@ LINES = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(LINES, LINES)
 def test_the_left_column_comes_first(left: list[str], right: list[str]) -> None:
     short, long = sorted((len(left), len(right)))

@@ -45,6 +45,8 @@ def split_reply(reply: str) -> tuple[str, str] | None:
     the answer and GSM8K's calculator notes is missing in the solution.
     """
     ends = [m.end() for m in _THOUGHT_ENDS.finditer(reply)]
+    if not ends and "<think" in reply:  # never ended: no answer was given
+        return None
     thought, said = (reply[: ends[-1]].strip(), reply[ends[-1] :].strip()) if ends else ("", reply.strip())
     found = _tagged(said) or _marked(said) or _said(said) or _boxed(said)
     if found is None and said and "\n" not in said and len(said) <= ANSWER_CHARS:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dsa_lite.io.imports.final_answer import split_reply
@@ -56,6 +56,7 @@ def test_solution_and_answer(reply: str, solution: str, answer: str) -> None:
         "Maybe the answer is 5.\nBut 2*9 = 18, so no.",
         "Answer:\nWe first take 3 away.\nThen we add 4.",
         "<think>The answer is 18.</think>",
+        "<think>So the answer is 18.",
         "#### One\nfirst\n#### Two\nsecond",
     ],
 )
@@ -66,6 +67,7 @@ def test_no_answer_is_guessed(reply: str) -> None:
 LINES = ("Answer: {}", "#### {}", "So the answer is {}.", "The answer is **{}**.")
 
 
+@settings(deadline=None)
 @given(WORDS, st.integers(-999, 99_999), st.sampled_from(LINES))
 def test_a_closing_line_gives_the_answer_and_the_rest_stays(text: str, value: int, line: str) -> None:
     assert split_reply(f"{text}\n{line.format(value)}") == (text.strip(), str(value))
