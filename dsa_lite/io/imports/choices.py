@@ -33,8 +33,7 @@ class Choices:
             return {i for i, label in enumerate(self.labels) if label == str(answer)}
         text = str(answer).strip() if isinstance(answer, str) else ""
         bare = text.strip("().").upper()
-        found = {i for i, label in enumerate(self.labels) if label.upper() == bare}
-        return found | {i for i, choice in enumerate(self.texts) if choice == text}
+        return {i for i, label in enumerate(self.labels) if label.upper() == bare or self.texts[i] == text}
 
     def number(self, answer: Any) -> int | None:
         """The number that `answer` is, where the labels are no numbers themselves."""
@@ -146,6 +145,8 @@ def _choices(value: Any, field: str) -> Choices:
 
 def _unlettered(texts: Sequence[str]) -> tuple[str, ...]:
     """["A) 3", "B) 9"] without the letters, where all have their own."""
+    if not texts[0].startswith(("A", "(A")):
+        return tuple(texts)
     found = [re.match(rf"\(?{LETTERS[i]}[).:]\s*(?=\S)", text) for i, text in enumerate(texts)]
     if all(found):
         return tuple(text[match.end() :] for text, match in zip(texts, found, strict=True) if match)

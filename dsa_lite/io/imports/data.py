@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -193,7 +193,7 @@ class Importer:
             if said not in meant:
                 meant[said] = skill_id(said)
             if meant[said] in known:
-                yield replace(item, topic=known[meant[said]])
+                yield item._replace(topic=known[meant[said]])
             elif known:  # else the syllabus is faulty: nothing can be said about topics
                 what = f"got {short(said)}, which is no topic of this skill" if said else "is missing"
                 self.problems.append(f"{item.where}: {column}: {what}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from dsa_lite.core.grading import extract_answer
+from dsa_lite.core.grading import extract_answer, without_marks
 
 MARK = "####"  # GSM8K's, before the answer on the last line; elsewhere it is a heading of Markdown
 #: Characters up to which a reply of one line without any mark is taken for the answer itself.
@@ -29,6 +29,8 @@ _COURTESY = re.compile(
     r"(?:^|(?<=[.!?$*])\s*)(?:I hope|Hope (?:this|that|it)|(?:Please )?let me know|Feel free)\b.*$", re.IGNORECASE
 )
 _SENTENCE = re.compile(r"(?<![A-Z])(?<!\w\.\w)[.!?]\s+(?=[A-Z(]|$)")
+_VALUE = re.compile(r"\d|\\|\$|\*\*|^\W*[A-J]\W*$|^(?:yes|no|true|false)$", re.IGNORECASE)
+_DIGIT = re.compile(r"\d")
 _REASON = re.compile(r",?\s+(?:because|since)\b")
 
 
@@ -119,7 +121,7 @@ def _value(rest: str) -> tuple[str, str]:
     rest = _COURTESY.sub("", rest).strip()
     end = _SENTENCE.search(rest)
     # "St. Louis" is one value: where no figure, formula or letter stands before the full stop, the line is.
-    if end and re.search(r"\d|\\|\$|\*\*|^\W*[A-J]\W*$|^(?:yes|no|true|false)$", rest[: end.start()], re.IGNORECASE):
+    if end and _VALUE.search(rest[: end.start()]):
         return rest[: end.start()], rest[end.end() :]
     reason = _REASON.search(rest)
     return (rest[: reason.start()], rest[reason.start() :]) if reason else (rest, "")
@@ -128,7 +130,7 @@ def _value(rest: str) -> tuple[str, str]:
 def _without_ending(text: str) -> str:
     """What stands before the words that say the answer: a sentence, or its beginning if a value stands in that."""
     sentence = max((m.end() for m in _SENTENCE.finditer(text)), default=0)
-    if not re.search(r"\d", text[sentence:]):
+    if not _DIGIT.search(text, sentence):
         return text[:sentence].strip() if len(text[sentence:].split()) <= 4 else text.strip(" ,;*_#")
     return text.strip(" ,;*_#")
 
@@ -141,7 +143,7 @@ def _boxed(said: str) -> tuple[str, str] | None:
 
 def _bare(text: str) -> str:
     """The answer without emphasis, dollar signs, box and full stop."""
-    return extract_answer(f"Answer: {text.strip()}") or ""
+    return without_marks(text)
 
 
 def _joined(*parts: str) -> str:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from dsa_lite.io.imports.choices import CountFrom, counted_from, read_choices, right_letter
 from dsa_lite.io.imports.final_answer import MARK, closed_by_mark, split_reply
@@ -15,8 +16,7 @@ from dsa_lite.io.imports.turns import Exchange, Fault, Turns, exchanges
 from dsa_lite.io.jsonl import short
 
 
-@dataclass(frozen=True)
-class Item:
+class Item(NamedTuple):
     """One question. `solution` is empty where the file has none; `topic` and `id` where no column says them.
 
     earlier: how many turns of a chat stand before its question. An open-ended one has no answer, and its whole reply

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 from dsa_lite.io.jsonl import short
@@ -30,8 +29,7 @@ class Fault(Exception):
     """What is wrong with one row: the field and why."""
 
 
-@dataclass(frozen=True)
-class Exchange:
+class Exchange(NamedTuple):
     """One reply and what it answers. `thought`: what a field of its own says the reply rests on.
 
     earlier: how many turns of the chat stand in the problem before its last one.
