@@ -143,7 +143,7 @@ class Exercise(Record):
     id: str
     problem: str
     solution: str
-    answer: str
+    answer: str = Field(description="empty: open-ended, the solution is the whole reply and nothing can be compared")
     skills: tuple[str, ...]
     origin: Origin
     round: int = Field(default=0, ge=0, description="0: written before tuning; n: ordered by round n's decisions")
@@ -160,6 +160,11 @@ class Exercise(Record):
     def skill(self) -> str:
         """The skill the exercise teaches: the last one used."""
         return self.skills[-1]
+
+    @property
+    def graded(self) -> bool:
+        """Whether there is an answer to compare with: what is open-ended is trained on and watched, never solved."""
+        return bool(self.answer)
 
 
 class Vote(Record):

@@ -18,19 +18,19 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from dsa_lite.core.inspection import Example, Reader, Summary
-    from dsa_lite.io.imports.layouts import Layout, Part
     from dsa_lite.io.models.choosing import ModelChoice
     from dsa_lite.model_folder import FolderTokenizer
 
 OPEN, CLOSE = "«", "»"  # around what is trained
 LAYOUTS = ("messages", "prompt_completion", "alpaca", "gsm8k", "question_answer", "choice")
-PARTS = ("problem", "answer", "solution", "choices", "input", "messages", "topic", "id")
+PARTS = ("problem", "answer", "solution", "choices", "input", "messages", "system", "topic", "id")
+TURNS = ("last", "all")
 _NAMES = {"textbook": "textbooks", "exercise": "exercises", "rehearsal": "rehearsal chats"}
 
 
 @dataclass(frozen=True)
 class Inspected:
-    """`round`: the round of tuning whose exercises they are; None for a file."""
+    """`round`: the round of tuning whose exercises they are; None for a file. `notes`: what one should know of it."""
 
     source: Path
     student: ModelChoice
@@ -38,6 +38,7 @@ class Inspected:
     tokenizer: FolderTokenizer
     examples: Sequence[Example]
     round: int | None = None
+    notes: Sequence[str] = ()
 
 
 def _columns(context: click.Context, option: click.Parameter, given: Sequence[str]) -> dict[str, str]:
@@ -74,12 +75,16 @@ def data_group() -> None:
     "--columns", metavar="PART=COLUMN", multiple=True, callback=_columns, help="Which column of FILE holds a part: "
     f"{', '.join(PARTS)}; may be given several times.",
 )  # fmt: skip
+@click.option("--turns", type=click.Choice(TURNS), help="Which replies of a chat are trained (default: the last).")
+@click.option(
+    "--count-from", type=click.IntRange(0, 1), help="The number of the first choice, where answers are numbers "
+    "(default: read off all rows).",
+)  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 @debug_option
 def inspect_command(
-    source: Path, show_mask: bool, index: str | None, student: str | None, layout: Layout | None,
-    columns: dict[Part, str], as_json: bool,
-) -> None:  # fmt: skip
+    source: Path, show_mask: bool, index: str | None, student: str | None, as_json: bool, **said: Any
+) -> None:
     """Show what would be trained on the examples of RUN or FILE: counts, lengths, what is dropped, what is learnt.
 
     RUN is a run folder or the name of a run, finished or not. FILE holds questions and answers in a layout that a skill
@@ -92,10 +97,12 @@ def inspect_command(
 
     if not source.exists():
         raise UsageError(f"{source} does not exist", hint="name a run folder, e.g. runs/<name>, or a data file")
+    said = {name: value for name, value in said.items() if value not in (None, {})}
     if source.is_file():
-        found = _inspect_file(source, student, layout, columns)
-    elif layout or columns:
-        raise UsageError(f"{source} is a run: --layout and --columns describe a data file", hint="leave them out")
+        found = _inspect_file(source, student, said)
+    elif said:
+        options = " and ".join(f"--{name.replace('_', '-')}" for name in said)
+        raise UsageError(f"{source} is a run: {options} describe a data file", hint="leave them out")
     else:
         found = _inspect_run(source, student)
     shown = _firsts(found.examples) if show_mask else []
@@ -117,13 +124,14 @@ def _inspect_run(path: Path, student: str | None) -> Inspected:
     return Inspected(path, choice, reader, tokenizer, of_run(run, config, reader), round_of(run, config))
 
 
-def _inspect_file(path: Path, student: str | None, layout: Layout | None, columns: dict[Part, str]) -> Inspected:
+def _inspect_file(path: Path, student: str | None, said: Mapping[str, Any]) -> Inspected:
     from dsa_lite.io.settings.files import load_config
     from dsa_lite.stages.inspecting import of_file
 
     choice = _student(student)
     reader, tokenizer = _reader(choice, load_config([(choice.label, choice.settings)]))
-    return Inspected(path, choice, reader, tokenizer, of_file(path, reader, layout=layout, columns=columns))
+    examples, notes = of_file(path, reader, **said)
+    return Inspected(path, choice, reader, tokenizer, examples, notes=notes)
 
 
 def _student(name: str | None, backend: str = "auto") -> ModelChoice:
@@ -199,11 +207,13 @@ def _print_json(found: Inspected, shown: Sequence[int]) -> None:
         "source": str(found.source), "student": found.student.source, "round": found.round,
         "note": found.student.note or None,
         "longest": {"textbook": found.reader.row_tokens, "chat": found.reader.max_tokens},
-        "summary": counts, "examples": rows, "shown": texts,
+        "notes": list(found.notes), "summary": counts, "examples": rows, "shown": texts,
     }))  # fmt: skip
 
 
 def _print(found: Inspected, shown: Sequence[int]) -> None:
+    from rich.text import Text
+
     from dsa_lite.cli.tables import stdout_console
     from dsa_lite.cli.text import clean
 
@@ -215,6 +225,8 @@ def _print(found: Inspected, shown: Sequence[int]) -> None:
     if found.student.note:
         console.print(clean(found.student.note), style="yellow", soft_wrap=True)
     counted = _summaries(found)
+    for note in found.notes:
+        console.print(Text(clean(note), style="yellow"), soft_wrap=True)
     console.print(_table(counted))
     for line in _findings(counted):
         console.print(line, soft_wrap=True)

@@ -59,8 +59,11 @@ def size(count: float) -> str:
 
 
 def one_json(value: Any) -> str:
-    """One JSON object as text; NaN and infinities, which JSON does not know, become null."""
-    return json.dumps(_finite(value), indent=2, ensure_ascii=False, default=str, allow_nan=False)
+    r"""One JSON object as text, letters outside ASCII as \u escapes: what it is written to may have any encoding.
+
+    NaN and infinities, which JSON does not know, become null.
+    """
+    return json.dumps(_finite(value), indent=2, default=str, allow_nan=False)
 
 
 def _finite(value: Any) -> Any:

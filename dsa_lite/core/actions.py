@@ -79,9 +79,11 @@ def new_items(
     of all. Easy ones are paired (see `pairing.pair`), and each pair gets `compositions_per_pair`. Together they are at
     most `limit`, and max_new_fraction of the examples decided on; where both want more, each gets half of that. Nothing
     is made from exercises of the skills `known` to the base before: the teacher's words for these teach nothing new.
+    Nor from open-ended ones, whose like could not be checked.
     """
     most = math.floor(min(settings.max_new_fraction * len(decisions) + 1e-9, limit))
     decisions = [d for d in decisions if d.skill not in known]
+    decisions = [d for d in decisions if d.region in ("hard", "easy") and exercises[d.example].graded]
     hard = sorted((d for d in decisions if d.region == "hard"), key=lambda d: (-d.score, d.example))
     variants = [
         Order("variant", (d.example,), exercises[d.example].skills)

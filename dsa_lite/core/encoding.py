@@ -28,8 +28,8 @@ class Encoded:
 
 
 def target_text(solution: str, answer: str) -> str:
-    """What the student learns to write for an exercise."""
-    return f"{solution}\nAnswer: {answer}"
+    """What the student learns to write for an exercise; without an answer the solution as it is."""
+    return f"{solution}\nAnswer: {answer}" if answer else solution
 
 
 def prompt_text(tokenizer: Tokenizer, problem: str) -> str:

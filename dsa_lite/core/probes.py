@@ -30,7 +30,7 @@ def make_probes(exercises: Sequence[Exercise], n: int, rng: np.random.Generator)
     ordered = sorted(exercises, key=lambda e: e.id)
     right: dict[str, set[str]] = defaultdict(set)
     for exercise in ordered:
-        right[_squeezed(exercise.problem)].add(_value(exercise.answer))
+        right[_squeezed(exercise.problem)].add(_said(exercise))
     turns = list(_turns(ordered, rng))
     by_skill = _by_skill(ordered)
     probes: list[Exercise] = []
@@ -84,7 +84,7 @@ def _swapped(
     for pool in (by_skill[exercise.skill], everything):
         start = int(rng.integers(len(pool)))
         for other in (*pool[start:], *pool[:start]):
-            if _value(other.answer) not in right and other.solution != exercise.solution:
+            if _said(other) not in right and other.solution != exercise.solution:
                 return other.solution, other.answer, (exercise.id, other.id)
     return None
 
@@ -118,6 +118,11 @@ def _other_number(text: str, rng: np.random.Generator) -> str:
     value += step if value <= step or rng.random() < 0.5 else -step
     digits = str(value).zfill(len(decimals) + 1)
     return f"{digits[: -len(decimals)]}.{digits[-len(decimals) :]}" if decimals else digits
+
+
+def _said(exercise: Exercise) -> str:
+    """What is right for its problem: the answer's key; of an open-ended one its whole reply."""
+    return _value(exercise.answer) if exercise.graded else _squeezed(exercise.solution)
 
 
 def _squeezed(text: str) -> str:

@@ -1,7 +1,8 @@
-"""Writing files so that a crash or a full disk leaves either the old content or the new."""
+"""Writing files so that a crash or a full disk leaves either the old content or the new; reading those of users."""
 
 from __future__ import annotations
 
+import codecs
 import errno
 import json
 import os
@@ -13,6 +14,10 @@ from typing import Any
 
 from dsa_lite.errors import ConfigError, DsaError
 
+_BOMS = (
+    (codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
+)  # fmt: skip
 _FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 
@@ -74,6 +79,21 @@ def remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
+
+
+def decoded(raw: bytes) -> str:
+    """The text of a user's file: UTF-8, or what its byte order mark says.
+
+    Raises ValueError, which says what to do, for other encodings and for what is no text.
+    """
+    encoding = next((name for bom, name in _BOMS if raw.startswith(bom)), "utf-8")
+    if encoding.startswith("utf-8") and b"\0" in raw:
+        raise ValueError("is no text: it holds zero bytes (if it is UTF-16: save it as UTF-8)")
+    try:
+        return raw.decode(encoding).removeprefix("\ufeff")  # some programs write it twice
+    except UnicodeDecodeError as error:
+        name = "UTF-8" if encoding.startswith("utf-8") else encoding.upper()
+        raise ValueError(f"is not {name} (byte {error.start + 1:,}): save it as UTF-8") from None
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:

@@ -47,8 +47,8 @@ def to_graphml(graph: SkillGraph, scores: Mapping[str, Score]) -> str:
         drawn.add_node(_plain(node["id"]), **facts)
     drawn.add_edges_from((_plain(source), _plain(target)) for source, target in graph.edges)
     file = io.BytesIO()
-    nx.write_graphml_xml(drawn, file, prettyprint=True)
-    return file.getvalue().decode()
+    nx.write_graphml_xml(drawn, file, encoding="us-ascii", prettyprint=True)  # whatever the output's encoding is
+    return file.getvalue().decode("ascii")
 
 
 def to_mermaid(graph: SkillGraph, scores: Mapping[str, Score]) -> str:

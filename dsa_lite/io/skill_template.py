@@ -44,6 +44,8 @@ _DATA = """
 # columns = {problem = "question", answer = "label", topic = "chapter"}   # where the names are others
 # layout = "question_answer"   # where it is read off wrongly
 # topic = "First steps"        # of questions that do not say theirs
+# turns = "all"                # every reply of a chat, not only the last
+# count_from = 1               # where answers are numbers of choices and the file does not show from where
 # hold_out = 0.1               # without any held-out set: this share of the exercises (30 at least, or none)
 
 # The syllabus. Every topic is one skill; `prerequisites` names topics that come before it. The list may

@@ -16,7 +16,7 @@ from dsa_lite.core.graph import skill_id
 from dsa_lite.errors import ConfigError, UsageError
 from dsa_lite.io.imports.data import Importer, inside
 from dsa_lite.io.jsonl import line_problems, short, shortened
-from dsa_lite.io.toml import read_toml
+from dsa_lite.io.toml import BACKSLASHES, lost_backslash, read_toml
 from dsa_lite.io.toml_places import Places
 from dsa_lite.records import Checker, HeldOutItem, SkillPack, Split, Topic
 
@@ -43,6 +43,8 @@ def load_skill(name_or_path: str) -> SkillPack:
     raw = read_toml(path)
     places = Places(path, path.read_text(encoding="utf-8-sig"))
     problems = [*_words(places, raw)]
+    for name in ("teacher", "held_out", "data"):
+        problems += _paths(places, raw.get(name), (name,))
     try:
         raw = all_restored(raw)
     except BrokenText as fault:
@@ -112,6 +114,15 @@ def _words(places: Places, raw: Mapping[str, Any]) -> Iterator[str]:
         if not isinstance(value, str) or not (optional or value.strip()):
             got = "missing" if value is None else f"got {short(value)}, allowed: a text"
             yield f"{places.where(field)}: {field}: {got}"
+
+
+def _paths(places: Places, raw: Any, key: tuple[str, ...]) -> Iterator[str]:
+    """Texts that name files and hold what was a backslash once."""
+    if isinstance(raw, Mapping):
+        for name, value in raw.items():
+            yield from _paths(places, value, (*key, name))
+    elif isinstance(raw, str) and lost_backslash(raw):
+        yield f"{places.where(*key)}: {'.'.join(key)}: got {short(raw)}; {BACKSLASHES}"
 
 
 def _meant(name: str, known: Iterable[str]) -> str:

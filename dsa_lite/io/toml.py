@@ -11,6 +11,9 @@ from typing import Any
 
 from dsa_lite.errors import ConfigError, UsageError
 
+BACKSLASHES = r"a path with backslashes needs single quotes, as in 'C:\models\big.gguf', or / in their place"
+_LOST = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]|^[A-Za-z]:[\t\n]|^[^\t\n]*\S[\t\n]\S[^\t\n]*\.\w{1,8}$")
+
 
 def read_toml(path: Path) -> dict[str, Any]:
     """The content of a TOML file; ConfigError names the line of a syntax error."""
@@ -26,7 +29,15 @@ def read_toml(path: Path) -> dict[str, Any]:
         where = re.search(r"\(at line (\d+), column \d+\)", str(error))
         line = where[1] if where else str(text.count("\n") + 1)
         message = str(error).replace(where[0], "").strip() if where else str(error)
-        raise ConfigError(f"{path}:{line}: {message}", hint='text needs quotes, as in name = "text"') from error
+        backslash = "\\" in (text.split("\n")[int(line) - 1 :] or [""])[0]
+        hint = BACKSLASHES if backslash else 'text needs quotes, as in name = "text"'
+        raise ConfigError(f"{path}:{line}: {message}", hint=hint) from error
+
+
+def lost_backslash(text: str) -> bool:
+    r"""Whether a path in double quotes became another text: "C:\temp" and "data\new.csv" are valid TOML with a tab
+    and a line end in it."""
+    return _LOST.search(text) is not None
 
 
 def to_toml(tables: Mapping[str, Any]) -> str:

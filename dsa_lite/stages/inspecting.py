@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from dsa_lite.config import Config
@@ -11,7 +11,6 @@ from dsa_lite.core.encoding import target_text
 from dsa_lite.core.inspection import Example, Reader
 from dsa_lite.errors import ConfigError, TrainingError
 from dsa_lite.io.imports.data import Importer
-from dsa_lite.io.imports.layouts import Layout, Part
 from dsa_lite.io.jsonl import shortened
 from dsa_lite.io.models.choosing import ModelChoice
 from dsa_lite.io.run_folder.rundir import RunDir
@@ -39,24 +38,22 @@ def of_run(run: RunDir, config: Config, reader: Reader) -> list[Example]:
         raise TrainingError(f"{run.path}: {error}", hint="put its line right or delete it") from error
 
 
-def of_file(
-    path: Path, reader: Reader, *, layout: Layout | None = None, columns: Mapping[Part, str] | None = None
-) -> list[Example]:
-    """The exercises of a data file, read as a skill's own file is: exact copies once. ConfigError names every fault.
+def of_file(path: Path, reader: Reader, **said: object) -> tuple[list[Example], tuple[str, ...]]:
+    """The exercises of a data file, read as a skill's own file is: exact copies once; and what one should know of it.
 
-    layout, columns: as in a skill's `[data]`; None: found out from the file.
+    said: what a skill's `[data]` may say of a file (layout, columns, turns, count_from); else found out from the file.
+    ConfigError names every fault.
     """
     toml = path.parent / "skill.toml"
     topic = "data"
     importer = Importer(toml, [topic], "choice", Places(toml, ""))
-    source = {"file": path.name, "topic": topic, "layout": layout, "columns": dict(columns or {})}
-    found = importer.read({"exercises": source}, has_held_out=True)
+    found = importer.read({"exercises": {"file": path.name, "topic": topic, **said}}, has_held_out=True)
     if importer.problems:
         raise ConfigError(
             f"{path} cannot be used", problems=shortened(importer.problems),
             hint="put the lines right; name other columns with --columns problem=COLUMN --columns answer=COLUMN",
         )  # fmt: skip
-    return [_exercise(reader, exercise) for exercise in found.exercises]
+    return [_exercise(reader, exercise) for exercise in found.exercises], found.notes
 
 
 def require_targets(examples: Sequence[Example]) -> None:

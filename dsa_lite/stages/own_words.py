@@ -26,7 +26,8 @@ def write(context: Context, stage: str) -> tuple[int, int]:
     if not settings.own_words:
         return 0, 0
     limit, tokenizer = longest(context), context.student.tokenizer
-    exercises = [e for e in exercise_stage.load(context) if len(encode_prompt(tokenizer, e.problem)) < limit]
+    exercises = [e for e in exercise_stage.load(context)
+                 if e.graded and len(encode_prompt(tokenizer, e.problem)) < limit]  # fmt: skip
     first = first_of(context, exercises)
 
     def solve(chosen: Sequence[Exercise], label: str) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any, get_args
@@ -12,7 +14,7 @@ from click.testing import CliRunner
 
 from dsa_lite.cli import cli, data
 from dsa_lite.config import Config
-from dsa_lite.io.imports import layouts
+from dsa_lite.io.imports import layouts, turns
 from dsa_lite.io.run_folder.rundir import RunDir
 from dsa_lite.records import Decision, Exercise, Rehearsed, Rejected, Textbook
 from dsa_lite.stages.inspecting import REMOVED
@@ -144,6 +146,7 @@ def test_a_data_file_is_read_as_a_skill_reads_it(tmp_path: Path, student: Path, 
     found = json.loads(inspect(terminal, file, "--student", student, "--json", "--index", "1"))
     assert [row["dropped"] for row in found["examples"]] == ["", "", "too long"]
     assert found["round"] is None
+    assert found["notes"] == [f"{file}: exact copies, read once: 1"]
     assert [s["text"] for s in found["shown"][0]["spans"]] == ["<|user|>3+3?<|end|><|assistant|>", "Answer: 6<|end|>"]
     file.write_text("question,answer\n" + "0" * 200 + "?,0\n", encoding="utf-8")
     assert "none of 1 example" in inspect(terminal, file, "--student", student, code=1)
@@ -177,11 +180,50 @@ def test_a_data_file_in_a_layout_that_is_named(tmp_path: Path, student: Path, te
     assert shown["prompt_completion"][0] == "<|user|>3+3?<|end|><|assistant|>"
     assert "'sonnet' is not one of" in inspect(terminal, file, "--layout", "sonnet", code=2)
     run = write_run(tmp_path / "r", student)
-    assert "describe a data file" in inspect(terminal, run, "--layout", "gsm8k", code=2)
+    assert "--layout describe a data file" in inspect(terminal, run, "--layout", "gsm8k", code=2)
+
+
+def test_which_replies_of_a_chat_and_where_choices_are_counted_from(
+    tmp_path: Path, student: Path, terminal: CliRunner
+) -> None:
+    chat, choice = tmp_path / "chat.jsonl", tmp_path / "choice.jsonl"
+    turns = [{"role": role, "content": text} for role, text in
+             (("user", "2+2?"), ("assistant", "4"), ("user", "4+4?"), ("assistant", "8"))]  # fmt: skip
+    chat.write_text(json.dumps({"messages": turns, "source": "web"}), encoding="utf-8")
+    choice.write_text(json.dumps({"question": "2+2?", "choices": ["4", "5", "6"], "answer": 1}), encoding="utf-8")
+    for which, count in (("last", 1), ("all", 2)):
+        found = json.loads(inspect(terminal, chat, "--student", student, "--turns", which, "--json"))
+        assert len(found["examples"]) == count
+    page = inspect(terminal, chat, "--student", student)
+    assert "columns that are not read: source" in page
+    assert 'stand before them as text; turns = "last"' in page
+    assert "no number says whether" in inspect(terminal, choice, "--student", student, code=2)
+    for base, letter in (("0", "B"), ("1", "A")):
+        found = json.loads(
+            inspect(terminal, choice, "--student", student, "--count-from", base, "--json", "--index", "0")
+        )
+        assert found["shown"][0]["spans"][1]["text"] == f"Answer: {letter}<|end|>"
+
+
+def test_json_keeps_its_letters_whatever_the_encoding_of_the_output(tmp_path: Path, student: Path) -> None:
+    file = tmp_path / "ü ö" / "daten.csv"
+    file.parent.mkdir()
+    file.write_text("question,answer\nCapital of 中国?,Öre 北京\n", encoding="utf-8")
+    command = [sys.executable, "-m", "dsa_lite", "data", "inspect", str(file), "--student", str(student), "--json",
+               "--index", "0"]  # fmt: skip
+    for encoding in ("cp1252", "ascii", "utf-16", "utf-8"):
+        done = subprocess.run(
+            command, env={**os.environ, "PYTHONIOENCODING": encoding}, capture_output=True, check=True
+        )
+        found = json.loads(done.stdout.decode(encoding))
+        assert found["source"] == str(file)
+        assert "Capital of 中国?" in found["shown"][0]["spans"][0]["text"]
+        assert "Öre 北京" in found["shown"][0]["spans"][1]["text"]
 
 
 def test_layouts_and_parts_are_those_that_are_read() -> None:
     assert (get_args(layouts.Layout), get_args(layouts.Part)) == (data.LAYOUTS, data.PARTS)
+    assert get_args(turns.Turns) == data.TURNS
 
 
 def test_faults_of_a_data_file_are_all_named(tmp_path: Path, student: Path, terminal: CliRunner) -> None:

@@ -235,6 +235,15 @@ def test_nothing_new_of_what_the_base_knew() -> None:
     assert {o.parents for o in new_items(decisions, exercises, GRAPH, settings, rng, known={"a"})} == {("h2",)}
 
 
+def test_nothing_new_of_what_is_open_ended() -> None:
+    exercises = {id: exercise(id, "a") for id in ("e1", "e2", "h1", "h2")}
+    for id in ("e1", "h1"):
+        exercises[id] = exercises[id].model_copy(update={"answer": ""})
+    decisions = [decision(id, "easy" if id[0] == "e" else "hard") for id in exercises]
+    settings, rng = DynamicsSettings(max_new_fraction=1), np.random.default_rng(0)
+    assert {o.parents for o in new_items(decisions, exercises, GRAPH, settings, rng)} == {("h2",)}
+
+
 def test_pairs_by_hand() -> None:
     rng = np.random.default_rng(0)
     unrelated = [exercise("p", "x"), exercise("q", "a")]

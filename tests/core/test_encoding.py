@@ -60,6 +60,7 @@ def test_a_users_turn_is_what_stands_around_the_words(template: str | None) -> N
 @pytest.mark.parametrize("template", TEMPLATES)
 def test_prompt_is_masked_and_one_end_token_is_learnt(template: str | None) -> None:
     tokenizer = Letters(template)
+    assert target_text("Dear Ada,\nbye.", "") == "Dear Ada,\nbye."  # open-ended
     encoded = encode_exercise(tokenizer, "e1", "What is 2 + 2?", target_text("2 + 2 = 4", "4"))
     prompt = encode_prompt(tokenizer, "What is 2 + 2?")
     assert encoded.ids[: len(prompt)].tolist() == prompt

@@ -54,6 +54,17 @@ def test_one_number_is_changed_by_hand(answer: str, solution: str, unchanged: st
         assert unchanged in probe.solution or answer.startswith("x")
 
 
+def test_an_open_ended_reply_is_swapped_for_another() -> None:
+    exercises = [exercise("e", "", solution="Dear Ada"), exercise("f", "", solution="Dear Ben", problem="To Ben")]
+    exercises.append(exercise("g", "", solution="dear  ada", problem="To Ada"))
+    probes = make_probes(exercises, 9, np.random.default_rng(0))
+    own = {e.problem: e.solution for e in exercises}
+    assert {p.problem for p in probes} == set(own)
+    for probe in probes:
+        assert (probe.solution.casefold().split(), probe.answer) != (own[probe.problem].casefold().split(), "")
+    assert make_probes([exercises[0], exercises[2]], 9, np.random.default_rng(0)) == []
+
+
 def test_what_cannot_be_wrong_gives_no_probe() -> None:
     rng = np.random.default_rng(0)
     assert make_probes([exercise("e", "Paris")], 4, rng) == []

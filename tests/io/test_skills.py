@@ -121,6 +121,19 @@ extra = "x"
     assert len(caught.value.problems) >= 14
 
 
+def test_paths_as_windows_writes_them(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "train.jsonl").write_text('{"question": "1+1?", "answer": "2"}\n', encoding="utf-8")
+    skill = 'name = "s"\ntitle = "S"\n[data]\nexercises = {}\n[[topic]]\nname = "A"\n'
+    (tmp_path / "skill.toml").write_text(skill.format(r"'data\train.jsonl'"), encoding="utf-8")
+    assert len(load_skill(str(tmp_path)).exercises) == 1
+    (tmp_path / "skill.toml").write_text(skill.format(r'"data\train.jsonl"'), encoding="utf-8")
+    with pytest.raises(
+        ConfigError, match=r"skill\.toml:4: data\.exercises: got 'data\\train\.jsonl'; .* single quotes"
+    ):
+        load_skill(str(tmp_path))
+
+
 def test_circles_and_bad_topics(tmp_path: Path) -> None:
     circle = GOOD.replace('name = "Adding"\n', 'name = "Adding"\nprerequisites = ["Adding twice"]\n')
     with pytest.raises(ConfigError, match="in a circle: 'Adding' <- 'Adding twice' <- 'Adding'"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from dsa_lite.io.run_folder.rundir import RunDir
 from dsa_lite.records import Exercise, HeldOutItem
 from dsa_lite.stages.own_exercises import take_over
 from dsa_lite.testing import ScriptedTeacher
@@ -35,6 +36,12 @@ def test_good_ones_are_taken_and_the_others_refused_with_the_reason(desk: Any) -
     assert refused["own-d"] == ("duplicate", "the same problem as own-b")
     assert refused["own-e"][0] == "answer cannot be checked"
     assert "2 of 5 imported exercises are used" in desk.warnings()
+
+
+def test_open_ended_ones_need_no_answer_that_can_be_checked(desk: Any) -> None:
+    desk.pack = desk.pack.model_copy(update={"exercises": (own("own-o", "Write a letter.", "", "Dear Ada,\nbye."),)})
+    with desk.context(ScriptedTeacher({})) as context:
+        assert [e.id for e in take_over(context)] == ["own-o"]
 
 
 def test_an_interrupted_take_over_goes_on(desk: Any) -> None:
@@ -80,3 +87,17 @@ def test_questions_with_one_long_instruction_are_not_one_question(desk: Any) -> 
     with desk.context(ScriptedTeacher({})) as context:
         assert [e.id for e in take_over(context)] == ["own-muka", "own-tela", "own-sorano"]
         assert [(r.id, r.reason) for r in context.folder.rejected().read()] == [("own-LUMI!", "held out")]
+
+
+def test_a_whole_run_trains_and_watches_what_is_open_ended(training_desk: Any) -> None:
+    letters = [own(f"own-{n}", f"Write letter {n} to a friend.", "", f"Dear friend {n},\nbye.") for n in range(6)]
+    training_desk.pack = training_desk.pack.model_copy(update={"exercises": tuple(letters)})
+    training_desk.run()
+    run = RunDir.read(training_desk.folder / "run")
+    ids = {e.id for e in letters}
+    assert ids <= {o.example for o in run.observations(1).read()}
+    assert ids <= {d.example for d in run.decisions(1).read()}
+    assert not ids & {v.exercise for v in run.votes().read()}
+    assert not ids & {g.id for g in run.own_answers().read()}
+    assert not ids & {parent for e in run.exercises().read() for parent in e.parents}
+    assert 'Dear friend 1,\\nbye."' in "".join(row.model_dump_json() for row in run.lessons() if row.id == "own-1")

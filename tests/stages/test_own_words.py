@@ -45,6 +45,19 @@ def asked(desk: Any, out: str, wrong: int = 6, **settings: Any) -> Iterator[Cont
         yield context
 
 
+def test_what_is_open_ended_is_not_solved(desk: Any) -> None:
+    desk.student = str(Path(__file__).parents[2] / "dsa_lite" / "bundled" / "student")
+    with desk.context(ScriptedTeacher(desk.answer), "run", **SETTINGS) as context:
+        graph.run(context)
+        letter = Exercise(id="own-1", problem="Write a letter.", solution="Dear Ada", answer="", skills=("addition",),
+                          origin="imported")  # fmt: skip
+        for exercise in [*sums("addition", 4, 0, 20), letter]:
+            context.folder.exercises().append(exercise)
+        own_words.write(context, "rehearsal")
+        assert {g.id for g in context.folder.own_answers().read()} == {f"addition-{n:02d}" for n in range(4)}
+        assert "own-1" in trained(context)
+
+
 def trained(context: Context) -> dict[str, Exercise]:
     return {e.id: e for e in tune.training_set(context, 1)[0]}
 

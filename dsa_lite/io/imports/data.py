@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -12,22 +12,32 @@ from pydantic import Field, ValidationError
 
 from dsa_lite.core.graph import skill_id
 from dsa_lite.core.hold_out import LEAST, hold_out
-from dsa_lite.io.imports.items import Item, read_items
-from dsa_lite.io.imports.layouts import Layout, Part, bind
-from dsa_lite.io.imports.rows import read_rows
+from dsa_lite.io.imports.choices import CountFrom
+from dsa_lite.io.imports.items import Item, ItemReader
+from dsa_lite.io.imports.layouts import Binding, Layout, Part, bind, unnested
+from dsa_lite.io.imports.rows import Row, read_rows
+from dsa_lite.io.imports.turns import Turns
 from dsa_lite.io.jsonl import short
 from dsa_lite.io.toml_places import Places
 from dsa_lite.records import Checker, Exercise, HeldOutItem, Record
 
 _FILES = ("exercises", "held_out")
+_NO_ANSWER = (
+    r'no final answer found, which a test question needs; mark it with "Answer: …" on the last line, \boxed{…} or ####'
+)
 
 
 class _Reading(Record):
-    """How a file is read. `topic`: what its questions belong to where no column says it."""
+    """How a file is read. `topic`: what its questions belong to where no column says it.
+
+    turns: which replies of a chat are taken; count_from: the number of the first choice, None to find it out.
+    """
 
     layout: Layout | None = None
     columns: dict[Part, str] = Field(default_factory=dict)
     topic: str = ""
+    turns: Turns = "last"
+    count_from: CountFrom | None = None
 
 
 class _Source(_Reading):
@@ -60,13 +70,15 @@ class Imported:
 
 @dataclass(frozen=True)
 class Importer:
-    """Reads the files of one skill. `topics`: names of its topics; faults are added to `problems`."""
+    """Reads the files of one skill. `topics`: names of its topics; faults are added to `problems`, what is
+    left out without being one to `notes`."""
 
     toml: Path
     topics: Sequence[str]
     checker: Checker
     places: Places
     problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def read(self, raw: Any, *, has_held_out: bool) -> Imported:
         """The content of the table `[data]`; has_held_out: the skill names an eval set elsewhere.
@@ -82,14 +94,19 @@ class Importer:
                 f"{self.places.where('data', 'held_out')}: data.held_out: held_out.eval names one, too"
             )
         items = self._items("exercises", data.source("exercises"))
-        tests = tuple(_tests(self._items("held_out", data.source("held_out"))))
+        asked = self._items("held_out", data.source("held_out"))
+        self.problems.extend(f"{item.where}: {_NO_ANSWER}" for item in asked if not item.answer)
+        tests = tuple(_tests(asked))
         if data.held_out is not None or has_held_out:
-            return Imported(tuple(map(_exercise, items)), tests)
-        aside = hold_out([i.problem for i in items], data.hold_out)
-        kept = [i for i, out in zip(items, aside, strict=True) if not out]
-        chosen = [i for i, out in zip(items, aside, strict=True) if out]
-        notes = (_none_aside(len(items), data.hold_out),) if items and data.hold_out > 0 and not chosen else ()
-        return Imported(tuple(map(_exercise, kept)), tuple(_tests(chosen)), notes)
+            return Imported(tuple(map(_exercise, items)), tests, tuple(self.notes))
+        graded = [item for item in items if item.answer]
+        aside = hold_out([i.problem for i in graded], data.hold_out)
+        chosen = [i for i, out in zip(graded, aside, strict=True) if out]
+        gone = set(map(id, chosen))
+        kept = [item for item in items if id(item) not in gone]
+        if items and data.hold_out > 0 and not chosen:
+            self.notes.append(_none_aside(len(graded), data.hold_out))
+        return Imported(tuple(map(_exercise, kept)), tuple(_tests(chosen)), tuple(self.notes))
 
     def _table(self, raw: Any) -> _Data | None:
         """The checked table; a file's name alone is short for a table that holds it."""
@@ -113,6 +130,8 @@ class Importer:
             return []
         where = f"{self.places.where('data', name)}: data.{name}"
         path = self.toml.parent / source.file
+        if not path.exists():
+            path = self.toml.parent / source.file.replace("\\", "/")  # written on Windows
         if not inside(source.file):
             self.problems.append(f"{where}: got {short(source.file)}, allowed: a file in the skill's folder")
             return []
@@ -120,7 +139,7 @@ class Importer:
             self.problems.append(f"{where}: there is no file {path}")
             return []
         before = len(self.problems)
-        rows = read_rows(path, self.problems)
+        rows = unnested(read_rows(path, self.problems))
         if not rows and len(self.problems) == before:
             self.problems.append(f"{path}: holds no questions")
         binding = bind(path, rows, source.layout, source.columns, self.problems)
@@ -130,7 +149,31 @@ class Importer:
             self.problems.append(
                 f'{path}: holds multiple-choice questions, which need checker = "choice" in {self.toml}'
             )
-        items = self._unique(read_items(rows, binding, self.problems))
+        read = ItemReader(binding, source.turns, source.count_from).read(path, rows, self.problems)
+        items = self._unique(read)
+        if len(items) < len(read):
+            self.notes.append(f"{path}: exact copies, read once: {len(read) - len(items):,}")
+        self._note(path, rows, binding, source, items)
+        return self._placed(path, binding, source, items)
+
+    def _note(self, path: Path, rows: Sequence[Row], binding: Binding, source: _Source, items: Sequence[Item]) -> None:
+        """What of the file is not in the items, or not as one would expect."""
+        but: tuple[Part, ...] = ("topic",) if source.topic and "topic" not in source.columns else ()
+        if unread := binding.unread(rows, but=but):
+            self.notes.append(f"{path}: columns that are not read: {', '.join(unread)}")
+        open_ended = [item for item in items if not item.answer]
+        if open_ended:
+            self.notes.append(
+                f"{path}: without a final answer, so trained on as they are and never graded: {len(open_ended):,} of "
+                f"{len(items):,} (the first at {open_ended[0].where}). Answer: … on a reply's last line marks one."
+            )
+        if earlier := sum(bool(item.earlier) for item in items):
+            self.notes.append(
+                f"{path}: {earlier:,} of {len(items):,} questions come after other turns of a chat, which stand before "
+                f'them as text; turns = "{source.turns}"'
+            )
+
+    def _placed(self, path: Path, binding: Binding, source: _Source, items: Sequence[Item]) -> list[Item]:
         default = source.topic or (self.topics[0] if len(self.topics) == 1 else "")
         if "topic" not in binding.columns and not default:
             self.problems.append(
@@ -144,10 +187,13 @@ class Importer:
     def _with_topics(self, items: Sequence[Item], column: str, fixed: str, default: str) -> Iterator[Item]:
         """The items with their topics as the skill spells them."""
         known = {skill_id(name): name for name in self.topics}
+        meant: dict[str, str] = {}
         for item in items:
             said = fixed or item.topic or default
-            if skill_id(said) in known:
-                yield replace(item, topic=known[skill_id(said)])
+            if said not in meant:
+                meant[said] = skill_id(said)
+            if meant[said] in known:
+                yield item._replace(topic=known[meant[said]])
             elif known:  # else the syllabus is faulty: nothing can be said about topics
                 what = f"got {short(said)}, which is no topic of this skill" if said else "is missing"
                 self.problems.append(f"{item.where}: {column}: {what}")

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import math
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import NamedTuple
 
-from dsa_lite.core.grading import extract_answer
-from dsa_lite.io.imports.layouts import GSM8K_MARK, LETTERS, Binding, Part
+from dsa_lite.io.imports.choices import CountFrom, counted_from, read_choices, right_letter
+from dsa_lite.io.imports.final_answer import MARK, closed_by_mark, split_reply
+from dsa_lite.io.imports.layouts import Binding, Part
 from dsa_lite.io.imports.rows import Row
+from dsa_lite.io.imports.turns import Exchange, Fault, Turns, exchanges
 from dsa_lite.io.jsonl import short
 
-#: Characters up to which a reply without any mark is taken for the answer itself.
-ANSWER_CHARS = 300
 
-_CALCULATION = re.compile(r"<<[^<>\n]*>>")  # GSM8K's calculator notes
-_ANSWER_LINE = re.compile(r"\W*(?:so\W+)?(?:the\W+)?(?:final\W+)?answer\b", re.IGNORECASE)
+class Item(NamedTuple):
+    """One question. `solution` is empty where the file has none; `topic` and `id` where no column says them.
 
-
-@dataclass(frozen=True)
-class Item:
-    """One question. `solution` is empty where the file has none; `topic` and `id` where no column says them."""
+    earlier: how many turns of a chat stand before its question. An open-ended one has no answer, and its whole reply
+    as the solution.
+    """
 
     where: str
     problem: str
@@ -31,150 +29,105 @@ class Item:
     answer: str
     topic: str = ""
     id: str = ""
+    earlier: int = 0
 
 
-class _Fault(Exception):
-    """What is wrong with one row: the field and why."""
+@dataclass(frozen=True)
+class ItemReader:
+    """Reads the rows of one file. turns: which replies of a chat are taken; count_from: None to find it out."""
+
+    binding: Binding
+    turns: Turns = "last"
+    count_from: CountFrom | None = None
+
+    def read(self, path: Path, rows: Sequence[Row], problems: list[str]) -> list[Item]:
+        """Every row as an item, or several; the faults of others are added to `problems`, with place and field."""
+        base = self.count_from
+        if base is None:
+            base = counted_from(path, rows, self.binding, problems) if self.binding.layout == "choice" else 0
+        items: list[Item] = []
+        for row in rows:
+            try:
+                items += self._items(row, base)
+            except Fault as fault:
+                problems.append(f"{row.where}: {fault}")
+        return items
+
+    def _items(self, row: Row, base: CountFrom) -> Iterator[Item]:
+        topic, id = self._text(row, "topic", needed=False), self._text(row, "id", needed=False)
+        if self.binding.layout == "choice":
+            choices = read_choices(row, self.binding)
+            letter = right_letter(row, choices, self.binding.columns["answer"], base)
+            problem = f"{self._problem(row)}\n{choices.listed()}"
+            yield Item(row.where, problem, self._text(row, "solution", needed=False), letter, topic, id)
+            return
+        column, found = self._chat(row)
+        if found is None:
+            problem, solution, answer = self._plain(row)
+            yield Item(row.where, problem, solution, answer, topic, id)
+            return
+        for number, exchange in enumerate(found, start=1):
+            solution, answer = final_answer(exchange.reply, column)
+            solution = "\n".join(text for text in (exchange.thought, solution) if text)
+            own = f"{id}-{number}" if id and len(found) > 1 else id
+            yield Item(row.where, exchange.problem, solution, answer, topic, own, exchange.earlier)
+
+    def _chat(self, row: Row) -> tuple[str, list[Exchange] | None]:
+        """The column and the exchanges of a chat; None where the row is none."""
+        columns, system = self.binding.columns, self._text(row, "system", needed=False)
+        if "messages" in columns:
+            column = columns["messages"]
+            return column, exchanges(row.values.get(column), column, self.turns, system)
+        asked, reply = row.values.get(columns["problem"]), row.values.get(columns["answer"])
+        if _is_turns(asked) or _is_turns(reply):  # TRL's conversational form
+            turns = [*_as_turns(asked, "user"), *_as_turns(reply, "assistant")]
+            column = f"{columns['problem']} and {columns['answer']}"
+            return column, exchanges(turns, column, self.turns, system)
+        return "", None
+
+    def _plain(self, row: Row) -> tuple[str, str, str]:
+        problem, reply = self._problem(row), self._text(row, "answer")
+        column = self.binding.columns["answer"]
+        if self.binding.layout == "gsm8k" and not closed_by_mark(reply):
+            what = f"nothing follows {MARK}" if reply.endswith(MARK) else f"has no {MARK} before the final answer"
+            raise Fault(f"{column}: {what}")
+        thought = self._text(row, "solution", needed=False)
+        if "solution" in self.binding.columns:
+            solution, answer = split_reply(reply) or ("", reply)
+        else:
+            solution, answer = final_answer(reply, column)
+        return problem, "\n".join(text for text in (thought, solution) if text), answer
+
+    def _problem(self, row: Row) -> str:
+        """The question with what it is asked about: a system prompt before it, an input or a context after it."""
+        system, more = self._text(row, "system", needed=False), self._text(row, "input", needed=False)
+        return "\n\n".join(text for text in (system, self._text(row, "problem"), more) if text)
+
+    def _text(self, row: Row, part: Part, *, needed: bool = True) -> str:
+        column = self.binding.columns.get(part)
+        if column is None:
+            return ""
+        value = row.values.get(column)
+        if isinstance(value, float) and math.isnan(value):
+            value = None
+        if isinstance(value, bool | list | dict) or not (value is None or isinstance(value, str | int | float)):
+            raise Fault(f"{column}: got {short(value)}, allowed: a text or a number")
+        text = "" if value is None else str(value).strip()
+        if needed and not text:
+            raise Fault(f"{column}: is {'empty' if value is not None else 'missing'}")
+        return text
 
 
-def read_items(rows: Sequence[Row], binding: Binding, problems: list[str]) -> list[Item]:
-    """Every row as an item; the faults of the others are added to `problems`, with place and field."""
-    items = []
-    for row in rows:
-        try:
-            items.append(_item(row, binding))
-        except _Fault as fault:
-            problems.append(f"{row.where}: {fault}")
-    return items
+def _is_turns(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(turn, dict) for turn in value)
 
 
-def _item(row: Row, binding: Binding) -> Item:
-    if binding.layout == "messages":
-        problem, reply = _turns(row, binding)
-        solution, answer = final_answer(reply, binding.columns["messages"])
-    elif binding.layout == "choice":
-        problem, answer = _choice(row, binding)
-        solution = _text(row, binding, "solution", needed=False)
-    else:
-        problem, solution, answer = _plain(row, binding)
-    topic = _text(row, binding, "topic", needed=False)
-    return Item(row.where, problem, solution, answer, topic, _text(row, binding, "id", needed=False))
-
-
-def _plain(row: Row, binding: Binding) -> tuple[str, str, str]:
-    problem, reply = _text(row, binding, "problem"), _text(row, binding, "answer")
-    more = _text(row, binding, "input", needed=False)
-    problem = f"{problem}\n\n{more}" if more else problem
-    if binding.layout == "gsm8k" and GSM8K_MARK not in reply:
-        raise _Fault(f"{binding.columns['answer']}: has no {GSM8K_MARK} before the final answer")
-    if "solution" in binding.columns:
-        return problem, _text(row, binding, "solution", needed=False), reply
-    return problem, *final_answer(reply, binding.columns["answer"])
-
-
-def _text(row: Row, binding: Binding, part: Part, *, needed: bool = True) -> str:
-    column = binding.columns.get(part)
-    value = row.values.get(column) if column is not None else None
-    if isinstance(value, float) and math.isnan(value):
-        value = None
-    if isinstance(value, bool | list | dict) or not (value is None or isinstance(value, str | int | float)):
-        raise _Fault(f"{column}: got {short(value)}, allowed: a text or a number")
-    text = "" if value is None else str(value).strip()
-    if needed and not text:
-        raise _Fault(f"{column}: is {'empty' if value is not None else 'missing'}")
-    return text
+def _as_turns(value: object, role: str) -> list[object]:
+    return value if isinstance(value, list) else [{"role": role, "content": value}]
 
 
 def final_answer(reply: str, field: str) -> tuple[str, str]:
-    r"""(solution, answer) of a whole reply: split at "####", "Answer:" or \boxed; a short line alone is the answer."""
-    if GSM8K_MARK in reply:
-        solution, _, answer = reply.rpartition(GSM8K_MARK)
-        if not answer.strip():
-            raise _Fault(f"{field}: nothing follows {GSM8K_MARK}")
-        return _CALCULATION.sub("", solution).strip(), answer.strip()
-    found = extract_answer(reply)
-    if found is not None:
-        lines = reply.splitlines()
-        last = max((i for i, line in enumerate(lines) if _ANSWER_LINE.match(line)), default=len(lines))
-        return "\n".join(lines[:last]).strip(), found
-    if "\n" not in reply and len(reply) <= ANSWER_CHARS:
-        return "", reply
-    raise _Fault(rf'{field}: no final answer found; mark it with "Answer: …" on the last line, \boxed{{…}} or ####')
-
-
-def _turns(row: Row, binding: Binding) -> tuple[str, str]:
-    """(problem, reply) of one exchange; a system message is put before the problem."""
-    field = binding.columns["messages"]
-    turns = row.values.get(field)
-    if not isinstance(turns, list) or not all(_is_turn(t) for t in turns):
-        raise _Fault(f"{field}: got {short(turns)}, allowed: a list of role and content")
-    roles = [turn["role"] for turn in turns]
-    if roles[-2:] != ["user", "assistant"] or roles[:-2] not in ([], ["system"]):
-        raise _Fault(
-            f"{field}: the turns are {', '.join(map(str, roles)) or 'none'}, allowed: (system,) user, assistant"
-        )
-    *before, reply = (turn["content"].strip() for turn in turns)
-    if not before[-1] or not reply:
-        raise _Fault(f"{field}: a turn is empty")
-    return "\n\n".join(text for text in before if text), reply
-
-
-def _is_turn(turn: Any) -> bool:
-    return isinstance(turn, dict) and isinstance(turn.get("role"), str) and isinstance(turn.get("content"), str)
-
-
-def _choice(row: Row, binding: Binding) -> tuple[str, str]:
-    """(problem with its lettered choices, letter of the right one)."""
-    labels, texts = _choices(row, binding)
-    if not 2 <= len(texts) <= len(LETTERS):
-        raise _Fault(
-            f"{binding.columns.get('choices', 'A, B, …')}: got {len(texts)} choices, allowed: 2-{len(LETTERS)}"
-        )
-    letter = _letter(row.values.get(binding.columns["answer"]), labels, texts, binding.columns["answer"])
-    listed = "\n".join(f"{LETTERS[i]}) {text}" for i, text in enumerate(texts))
-    return f"{_text(row, binding, 'problem')}\n{listed}", letter
-
-
-def _choices(row: Row, binding: Binding) -> tuple[list[str], list[str]]:
-    """(labels, texts): a list, {"A": …}, {"label": […], "text": […]}, such a thing as JSON text, or columns A, B, …"""
-    if binding.letters:
-        given = [letter for letter in binding.letters if letter in row.values]
-        value: Any = {letter: row.values[letter] for letter in given}
-        field = "A, B, …"
-    else:
-        field = binding.columns["choices"]
-        value = row.values.get(field)
-    if isinstance(value, str) and value.lstrip()[:1] in ("[", "{"):
-        try:
-            value = json.loads(value)
-        except (ValueError, RecursionError) as error:
-            raise _Fault(f"{field}: got {short(value)}, allowed: a JSON list") from error
-    if isinstance(value, Mapping) and isinstance(value.get("text"), list) and isinstance(value.get("label"), list):
-        value = dict(zip(map(str, value["label"]), value["text"], strict=False))
-    if isinstance(value, list):
-        value = dict(zip(LETTERS, value, strict=False)) if len(value) <= len(LETTERS) else None
-    if not isinstance(value, Mapping) or not all(
-        isinstance(v, str | int | float) and str(v).strip() for v in value.values()
-    ):
-        raise _Fault(f"{field}: got {short(value)}, allowed: a list of 2-{len(LETTERS)} texts")
-    return [str(k) for k in value], [str(v).strip() for v in value.values()]
-
-
-def _letter(value: Any, labels: Sequence[str], texts: Sequence[str], field: str) -> str:
-    """The letter of the right choice, given as a label, as the choice's own text, or as a number from 0."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        meant = {value} if "A" in labels else {labels.index(str(value))} if str(value) in labels else set()
-    else:
-        text = str(value).strip() if isinstance(value, str) else ""
-        bare = text.strip("().").upper()
-        meant = {i for i, label in enumerate(labels) if label.upper() == bare}
-        meant |= {i for i, choice in enumerate(texts) if choice == text}
-        if text.isdecimal() and "A" in labels:
-            meant |= {int(text)} if int(text) < len(texts) or not meant else set()
-    allowed = f"one of {', '.join(labels)}, the text of a choice, or its number from 0"
-    if len(meant) > 1:
-        named = " or ".join(labels[i] for i in sorted(meant))
-        raise _Fault(f"{field}: {short(value)} may mean choice {named} (a text or a number from 0); write the letter")
-    if not meant or not 0 <= min(meant) < len(texts):
-        raise _Fault(f"{field}: got {short(value)}, allowed: {allowed}")
-    return LETTERS[min(meant)]
+    """(solution, answer) of a whole reply, which is all solution where it gives no answer. Raises Fault."""
+    if reply.endswith(MARK):
+        raise Fault(f"{field}: nothing follows {MARK}")
+    return split_reply(reply) or (reply, "")

@@ -6,28 +6,31 @@ import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+from dsa_lite.io.imports.final_answer import closed_by_mark
 from dsa_lite.io.imports.rows import Row
 
 Layout = Literal["messages", "prompt_completion", "alpaca", "gsm8k", "question_answer", "choice"]
-Part = Literal["problem", "answer", "solution", "choices", "input", "messages", "topic", "id"]
+Part = Literal["problem", "answer", "solution", "choices", "input", "messages", "system", "topic", "id"]
 
-GSM8K_MARK = "####"
 LETTERS = "ABCDEFGHIJ"
 
-_PROBLEM = ("problem", "question", "query", "prompt", "instruction", "input")
-_ANSWER = ("answer", "answerKey", "label", "target", "completion", "output", "response")
+_PROBLEM = ("problem", "question", "question_stem", "query", "prompt", "instruction", "input")
+_ANSWER = ("answer", "answerKey", "answer_key", "label", "target", "completion", "output", "response",
+           "expected_answer", "final_answer", "correct_answer", "correct", "solution")  # fmt: skip
 _NAMES: dict[Part, tuple[str, ...]] = {
     "problem": _PROBLEM,
     "answer": _ANSWER,
-    "solution": ("solution", "rationale", "explanation", "reasoning"),
+    "solution": ("solution", "rationale", "explanation", "reasoning", "reasoning_content", "thinking",
+                 "chain_of_thought", "generated_solution"),
     "choices": ("choices", "options"),
-    "input": ("input",),
-    "messages": ("messages",),
+    "input": ("input", "context", "passage", "article"),
+    "messages": ("messages", "conversations", "conversation", "dialogue", "dialog"),
+    "system": ("system", "system_prompt"),
     "topic": ("topic", "skill", "subject", "category"),
     "id": ("id",),
-}
+}  # fmt: skip
 _NEEDS: dict[Layout, tuple[Part, ...]] = {
     "messages": ("messages",),
     "prompt_completion": ("problem", "answer"),
@@ -41,11 +44,8 @@ _FIXED: dict[Layout, dict[Part, str]] = {
     "alpaca": {"problem": "instruction", "answer": "output"},
 }
 #: Layout -> parts that may be there and are read then.
-_MAY: dict[Layout, tuple[Part, ...]] = {
-    "alpaca": ("input",),
-    "question_answer": ("solution",),
-    "choice": ("solution",),
-}
+_MAY: dict[Layout, tuple[Part, ...]] = {"messages": ("system",)}
+_OTHERS: tuple[Part, ...] = ("solution", "input", "system")
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,34 @@ class Binding:
     columns: Mapping[Part, str]
     letters: tuple[str, ...] = ()
 
+    def unread(self, rows: Sequence[Row], but: Sequence[Part] = ()) -> list[str]:
+        """The columns of these rows that nothing is taken from. `but`: parts that are not used."""
+        read = {*(column for part, column in self.columns.items() if part not in but), *self.letters}
+        return [name for name in _names(rows) if name not in read]
+
+
+def unnested(rows: Sequence[Row]) -> list[Row]:
+    """A row for each of self-instruct's `instances`; a question that holds its choices (`stem`) beside them."""
+    found: list[Row] = []
+    for row in rows:
+        values = row.values
+        question, instances = values.get("question"), values.get("instances")
+        if isinstance(question, Mapping) and "stem" in question:
+            found.append(Row(row.where, {**values, "question": question["stem"], **_without(question, "stem")}))
+        elif isinstance(instances, list) and instances and all(isinstance(one, Mapping) for one in instances):
+            found += [Row(row.where, {**_without(values, "instances"), **one}) for one in instances]
+        else:
+            found.append(row)
+    return found
+
+
+def _without(values: Mapping[str, Any], name: str) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if key != name}
+
+
+def _names(rows: Sequence[Row]) -> list[str]:
+    return list(dict.fromkeys(name for row in rows for name in row.values))
+
 
 def bind(
     path: Path, rows: Sequence[Row], layout: Layout | None, named: Mapping[Part, str], problems: list[str]
@@ -67,7 +95,7 @@ def bind(
 
     named: part -> column, what the user said; it wins over the usual names. layout: None to detect it.
     """
-    there = list(dict.fromkeys(name for row in rows for name in row.values))
+    there = _names(rows)
     wrong = [_unknown_column(path, part, column, there) for part, column in named.items() if column not in there]
     if wrong or not rows:
         problems += wrong
@@ -76,7 +104,7 @@ def bind(
     found: Layout = layout or _detected(rows, there, letters, named)
     columns: dict[Part, str] = {}
     fixed = _FIXED.get(found, {})
-    parts: tuple[Part, ...] = (*_NEEDS[found], *_MAY.get(found, ()), "topic", "id")
+    parts: tuple[Part, ...] = (*_NEEDS[found], *_MAY.get(found, _OTHERS), "topic", "id")
     for part in parts:
         usual = (fixed[part],) if part in fixed else _NAMES[part]
         free = [name for name in usual if name in there and name not in columns.values()]
@@ -85,9 +113,10 @@ def bind(
     split = letters if "choices" not in columns else ()
     missing = [part for part in _NEEDS[found] if part not in columns and not (part == "choices" and split)]
     if missing:
+        free_one = next((name for name in there if name not in columns.values()), "...")
         problems.append(
             f"{path}: no column for {' and '.join(missing)} in the layout {found} (columns: {', '.join(there)}); "
-            f'name it, as in columns = {{{missing[0]} = "{there[0] if there else "..."}"}}'
+            f'name it, as in columns = {{{missing[0]} = "{free_one}"}}'
         )
         return None
     return Binding(found, columns, split if found == "choice" else ())
@@ -110,7 +139,7 @@ def _letter_columns(there: Sequence[str]) -> tuple[str, ...]:
 
 
 def _detected(rows: Sequence[Row], there: Sequence[str], letters: Sequence[str], named: Mapping[Part, str]) -> Layout:
-    if "messages" in there or "messages" in named:
+    if "messages" in named or ("problem" not in named and any(name in there for name in _NAMES["messages"])):
         return "messages"
     if letters or "choices" in named or any(name in there for name in _NAMES["choices"]):
         return "choice"
@@ -119,5 +148,5 @@ def _detected(rows: Sequence[Row], there: Sequence[str], letters: Sequence[str],
             if all(column in there for column in fixed.values()):
                 return layout
     answer = named.get("answer", "answer")
-    marked = any(GSM8K_MARK in str(row.values.get(answer, "")) for row in rows)
+    marked = any(closed_by_mark(str(row.values.get(answer, ""))) for row in rows)
     return "gsm8k" if marked else "question_answer"

@@ -6,6 +6,7 @@ import csv
 import importlib
 import io
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 
 from dsa_lite.core.escapes import BrokenText, all_restored
 from dsa_lite.errors import MissingExtra
+from dsa_lite.io.files import decoded
 from dsa_lite.io.jsonl import short
 
 KINDS = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet")
@@ -38,9 +40,9 @@ def read_rows(path: Path, problems: list[str]) -> list[Row]:
     if kind == ".parquet":
         return list(_parquet(path, problems))
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        problems.append(f"{path}: is no UTF-8 text (byte {error.start}); save it as UTF-8")
+        text = decoded(path.read_bytes())
+    except ValueError as error:
+        problems.append(f"{path}: {error}")
         return []
     if kind in (".csv", ".tsv"):
         return list(_csv(path, text, problems))
@@ -74,12 +76,19 @@ def _jsonl(path: Path, text: str, problems: list[str]) -> Iterator[Row]:
 
 
 def _json(path: Path, text: str, problems: list[str]) -> Iterator[Row]:
+    """A list of objects, or an object around one; one object per line is often called .json, too."""
     try:
         content = json.loads(text)
     except (ValueError, RecursionError) as error:
+        if re.match(r"\s*\{.*\}[ \t\r]*\n\s*\{", text):
+            yield from _jsonl(path, text, problems)
+            return
         line = f":{error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
         problems.append(f"{path}{line}: no JSON: {getattr(error, 'msg', error)} (one object per line is a .jsonl file)")
         return
+    if isinstance(content, dict):  # {"version": "1", "data": […]}
+        lists = [value for value in content.values() if isinstance(value, list)]
+        content = lists[0] if len(lists) == 1 else content
     if not isinstance(content, list):
         problems.append(f"{path}: got {short(content)}, allowed: a list of objects")
         return
@@ -88,27 +97,48 @@ def _json(path: Path, text: str, problems: list[str]) -> Iterator[Row]:
 
 
 def _csv(path: Path, text: str, problems: list[str]) -> Iterator[Row]:
-    first = text.split("\n", 1)[0]
-    delimiter = "\t" if path.suffix.lower() == ".tsv" else max(",;\t", key=first.count)
+    csv.field_size_limit(max(csv.field_size_limit(), len(text) + 1))
+    delimiter, skipped = _delimiter(path, text)
     # Lines as a file has them: str.splitlines would also cut a cell at U+2028 and its like.
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    line = 1
+    reader = csv.reader(io.StringIO(text[skipped:], newline=""), delimiter=delimiter, strict=True,
+                        skipinitialspace=True)  # fmt: skip
+    before = text[:skipped].count("\n")  # lines
+    line = 1 + before
     names: list[str] = []
     try:
         for cells in reader:
-            where, line = f"{path}:{line}", reader.line_num + 1
-            if not cells:
+            where, line = f"{path}:{line}", reader.line_num + 1 + before
+            while cells and len(cells) > len(names) and not cells[-1].strip():
+                cells.pop()  # empty columns, as spreadsheets add them
+            if not any(cell.strip() for cell in cells):
                 continue
             if not names:
                 names = [name.strip() for name in cells]
-                twice = sorted({name for name in names if names.count(name) > 1})
+                twice = sorted({name for name in names if name and names.count(name) > 1})
                 problems += [f"{where}: the column {name!r} is there more than once" for name in twice]
             elif len(cells) > len(names):
                 problems.append(f"{where}: {len(cells)} cells, but the header names {len(names)}; quote the commas")
             else:
-                yield Row(where, {n: c for n, c in zip(names, cells, strict=False) if c.strip()})
+                yield _named(where, names, cells, problems)
     except csv.Error as error:
         problems.append(f"{path}:{line}: {error}; the rest of the file was not read")
+
+
+def _named(where: str, names: list[str], cells: list[str], problems: list[str]) -> Row:
+    filled = [(name, cell) for name, cell in zip(names, cells, strict=False) if cell.strip()]
+    problems += [f"{where}: {short(cell)} stands in a column without a name" for name, cell in filled if not name]
+    return Row(where, dict(filled))
+
+
+def _delimiter(path: Path, text: str) -> tuple[str, int]:
+    """What separates the cells, and how many characters come before the header: blank lines and Excel's `sep=;`."""
+    said = re.match(r"\s*\"?sep=(.)\"?[;,\t]*\r?(?:\n|$)", text, re.IGNORECASE)
+    if said:
+        return said[1], said.end()
+    if path.suffix.lower() == ".tsv":
+        return "\t", 0
+    first = re.sub(r'"[^"]*"', "", text.lstrip("\r\n").split("\n", 1)[0])
+    return max(",;\t|", key=first.count), 0
 
 
 def _parquet(path: Path, problems: list[str]) -> Iterator[Row]:

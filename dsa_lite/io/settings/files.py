@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 from dsa_lite.config import Config
 from dsa_lite.errors import ConfigError, UsageError
 from dsa_lite.io.jsonl import short
-from dsa_lite.io.toml import read_toml
+from dsa_lite.io.toml import BACKSLASHES, lost_backslash, read_toml
 
 __all__ = [
     "MODEL_FILE",
@@ -73,6 +73,11 @@ def _merged(layers: Sequence[Layer], problems: list[str]) -> tuple[dict[str, Any
             else:
                 close = _closest(key, list(known))
                 problems.append(f"{label}: {key}: unknown setting" + (f"; did you mean {close}?" if close else ""))
+    problems += [
+        f"{labels[key]}: {key}: got {short(value)}; {BACKSLASHES}"
+        for key, value in given.items()
+        if isinstance(value, str) and lost_backslash(value)
+    ]
     return given, labels
 
 

@@ -47,6 +47,7 @@ def problems(folder: Path, data: str, rows: Any = None, **more: str) -> list[str
 
 GSM = "He has 2*3=<<2*3=6>>6.\nThen 6+1=<<6+1=7>>7.\n#### 7"
 TURNS = [{"role": "user", "content": "What is 3+4?"}, {"role": "assistant", "content": "3+4=7.\n**Answer:** 7"}]
+LABELLED = [{"label": "A", "text": "3"}, {"label": "B", "text": "seven"}, {"label": "C", "text": "9"}]
 CHAT = [{"role": "system", "content": "Be brief."}, *TURNS]
 
 
@@ -81,12 +82,13 @@ def test_layouts_become_exercises(
     [
         ({"question": "q?", "choices": ["3", "seven", "9"], "answer": "B"}, "B"),
         ({"question": "q?", "choices": ["3", "seven", "9"], "answer": "(b)"}, "B"),
-        ({"question": "q?", "choices": ["3", "seven", "9"], "answer": 1}, "B"),
         ({"question": "q?", "options": ["3", "seven", "9"], "answer": "seven"}, "B"),
         ({"question": "q?", "choices": {"text": ["3", "seven", "9"], "label": ["1", "2", "3"]}, "answerKey": "2"}, "B"),
         ({"question": "q?", "options": {"A": "3", "B": "seven", "C": "9"}, "answer": "B"}, "B"),
         ({"question": "q?", "A": "3", "B": "seven", "C": "9", "answer": "B"}, "B"),
-        ({"question": "q?", "choices": '["3", "seven", "9"]', "answer": "1"}, "B"),
+        ({"question": "q?", "choices": '["3", "seven", "9"]', "answer": "B"}, "B"),
+        ({"question": "q?", "options": ["A) 3", "B) seven", "C) 9"], "answer": "B"}, "B"),
+        ({"question": {"stem": "q?", "choices": LABELLED}, "answerKey": "B"}, "B"),
     ],
 )
 def test_choices(tmp_path: Path, row: dict[str, Any], letter: str) -> None:
@@ -124,6 +126,67 @@ def test_ids_follow_the_text_and_copies_are_read_once(tmp_path: Path) -> None:
 def test_semicolons_and_a_byte_order_mark_as_excel_writes_them(tmp_path: Path) -> None:
     text = "\ufeffquestion;answer;topic\r\n1,5 + 1?;2,5;Adding\r\n\r\n2+2?;4;Adding\r\n"
     assert [e.answer for e in skill(tmp_path, 'exercises = "x.csv"', text, file="x.csv").exercises] == ["2,5", "4"]
+
+
+@pytest.mark.parametrize(
+    ("text", "more"),
+    [
+        ("\ufeffsep=;\r\nquestion;answer\r\nWho, say?;Ada\r\n", {}),
+        ("SEP=|\nquestion|answer\nWho, say?|Ada\n", {}),
+        ('"sep=\t"\nquestion\tanswer\nWho, say?\tAda\n', {}),
+        ("question;answer;;\nWho, say?;Ada;;\n;;;\n;;;;;\n", {}),
+        ('question, answer\n"Who, say?", "Ada"\n', {}),
+        ('"question, asked";answer\nWho, say?;Ada\n', {"problem": "question, asked"}),
+        ("\n\nquestion;answer\nWho, say?;Ada\n", {}),
+        ("question|answer\nWho, say?|Ada\n", {}),
+    ],
+)
+def test_csv_as_spreadsheets_write_it(tmp_path: Path, text: str, more: dict[str, str]) -> None:
+    data = f'exercises = "x.csv"\ntopic = "Adding"\ncolumns = {json.dumps(more).replace(": ", " = ")}'
+    for raw in (text.encode(), text.encode("utf-16")):
+        (tmp_path / "x.csv").write_bytes(raw)
+        (exercise,) = skill(tmp_path, data).exercises
+        assert (exercise.problem, exercise.answer) == ("Who, say?", "Ada")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[{"question": "1?", "answer": "2"}]',
+        '{"version": "1", "data": [{"question": "1?", "answer": "2"}]}',
+        '{"question": "1?", "answer": "2"}\n{"question": "1?", "answer": "2"}\n',
+    ],
+)
+def test_json_as_it_is_kept(tmp_path: Path, text: str) -> None:
+    (exercise,) = skill(tmp_path, 'exercises = "x.json"\ntopic = "Adding"', text, file="x.json").exercises
+    assert (exercise.problem, exercise.answer) == ("1?", "2")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('{"a": [1], "b": [2]}', "x.json: got {'a': [1], 'b': [2]}, allowed: a list of objects"),
+        ('{"question": "1?",\n"answer"}', "x.json:2: no JSON: Expecting ':' delimiter"),
+        ('{"question": "1?"}\n{"question"}', "x.json:2: no JSON: Expecting ':' delimiter"),
+    ],
+)
+def test_json_that_cannot_be_read(tmp_path: Path, text: str, words: str) -> None:
+    data = 'exercises = "x.json"\ntopic = "Adding"'
+    assert any(p.startswith(words) for p in problems(tmp_path, data, text, file="x.json"))
+
+
+def test_csv_lines_are_counted_from_the_files_start(tmp_path: Path) -> None:
+    data = 'exercises = "x.csv"\ntopic = "Adding"'
+    (found,) = problems(tmp_path, data, "\nsep=;\nquestion;answer\n1?;1\n2?;\n", file="x.csv")
+    assert found.startswith("x.csv:5: answer")
+    (found,) = problems(tmp_path, data, "question;;answer\n1?;left?;1\n", file="x.csv")
+    assert found == "x.csv:2: 'left?' stands in a column without a name"
+
+
+def test_a_cell_may_be_longer_than_the_csv_modules_limit(tmp_path: Path) -> None:
+    data = 'exercises = "x.csv"\ntopic = "Adding"'
+    rows = skill(tmp_path, data, f'question,answer\n"{"word " * 30_000}",1\n2?,2\n', file="x.csv").exercises
+    assert [len(e.problem) for e in rows] == [149_999, 2]
 
 
 def test_parquet(tmp_path: Path) -> None:
@@ -166,6 +229,17 @@ def test_a_share_is_set_aside_where_there_is_no_held_out_set(tmp_path: Path) -> 
     assert len(skill(tmp_path, data + 'held_out = "t.jsonl"', rows).exercises) == 600
 
 
+def test_open_ended_rows_are_no_test_questions(tmp_path: Path) -> None:
+    rows = [{"question": f"What is {i} + {i}?", "answer": i + i} for i in range(400)]
+    rows += [{"question": f"Tell {i}.", "answer": f"Once\nupon {i}"} for i in range(400)]
+    pack = skill(tmp_path, 'exercises = "x.jsonl"\ntopic = "Adding"\n', rows)
+    assert 30 <= len(pack.held_out["eval"]) < 100
+    assert all(item.problem.startswith("What is") for item in pack.held_out["eval"])
+    assert sum(not e.graded for e in pack.exercises) == 400
+    (found,) = problems(tmp_path, 'held_out = "x.jsonl"\ntopic = "Adding"\n', rows[-1:])
+    assert found.startswith("x.jsonl:1: no final answer found, which a test question needs; mark it with")
+
+
 def test_all_faults_of_the_rows_at_once(tmp_path: Path) -> None:
     text = "\n".join(
         [
@@ -177,7 +251,6 @@ def test_all_faults_of_the_rows_at_once(tmp_path: Path) -> None:
             '{"question": "2+1?", "answer": ["3"], "topic": "Adding"}',
             '{"question": "3+1?", "answer": "4", "topic": "Addin"}',
             '{"question": "1+1?", "answer": "3", "topic": "Adding"}',
-            '{"question": "5+1?", "answer": "a long\\ntale", "topic": "Adding"}',
             '{"question": "5+2?", "answer": "x ####", "topic": "Adding"}',
             '{"question": "6+2?", "answer": "8"}',
         ]
@@ -186,8 +259,7 @@ def test_all_faults_of_the_rows_at_once(tmp_path: Path) -> None:
     wanted = {
         2: "question: is empty", 3: "no JSON", 4: "got [1], allowed: an object", 5: "answer: is missing",
         6: "answer: got ['3'], allowed: a text", 7: "topic: got 'Addin', which is no topic",
-        8: "the problem of", 9: "answer: no final answer found", 10: "answer: nothing follows ####",
-        11: "topic: is missing",
+        8: "the problem of", 9: "answer: nothing follows ####", 10: "topic: is missing",
     }  # fmt: skip
     for line, words in wanted.items():
         assert any(p.startswith(f"x.jsonl:{line}: {words}") for p in found), (line, words, found)
@@ -204,7 +276,7 @@ def test_twenty_are_shown_and_the_rest_counted(tmp_path: Path) -> None:
     ("turns", "words"),
     [
         ([], "the turns are none"),
-        ([*TURNS, *TURNS], "the turns are user, assistant, user, assistant"),
+        ([*TURNS, TURNS[0]], "the turns are user, assistant, user, allowed"),
         ([{"role": "user"}], "allowed: a list of role and content"),
         ([TURNS[0], {"role": "assistant", "content": " "}], "a turn is empty"),
     ],
@@ -220,7 +292,10 @@ def test_chats_that_are_no_exercise(tmp_path: Path, turns: Any, words: str) -> N
     [
         (["a"], "A", "got 1 choices, allowed: 2-10"),
         (["a", "b"], "C", "answer: got 'C', allowed: one of A, B"),
-        (["a", "b"], 2, "answer: got 2"),
+        (["a", "b"], 3, "answer: got 3"),
+        (["a", "b"], 1, "no number says whether choices are counted from 0 or from 1; say it: count_from = 0"),
+        ({"text": ["a", "b"], "label": ["A"]}, "A", "got 2 texts and the labels A, allowed: one label for each"),
+        ({"text": ["a", "b"], "label": ["A", "A"]}, "A", "the labels A, A"),
         (["a", "b"], True, "answer: got True"),
         (["0", "2", "1"], "1", "may mean choice B or C"),
         ("a, b", "A", "choices: got 'a, b'"),
@@ -229,8 +304,8 @@ def test_chats_that_are_no_exercise(tmp_path: Path, turns: Any, words: str) -> N
 )
 def test_choices_that_are_none(tmp_path: Path, choices: Any, answer: Any, words: str) -> None:
     row = {"question": "q?", "choices": choices, "answer": answer}
-    (found,) = problems(tmp_path, 'held_out = "x.jsonl"\ntopic = "Adding"', [row], checker="choice")
-    assert words in found
+    found = problems(tmp_path, 'held_out = "x.jsonl"\ntopic = "Adding"', [row], checker="choice")
+    assert any(words in problem for problem in found)
 
 
 def test_csv_faults_name_the_line_of_the_record(tmp_path: Path) -> None:
@@ -255,9 +330,14 @@ def test_columns_that_cannot_be_made_out(tmp_path: Path) -> None:
     assert "no column says the topic" in found
     (found,) = problems(tmp_path, 'exercises = "x.jsonl"', "\n")
     assert found == "x.jsonl: holds no questions"
-    (tmp_path / "x.jsonl").write_bytes(b"\xff\xfe")
-    (found,) = problems(tmp_path, 'exercises = "x.jsonl"')
-    assert "no UTF-8" in found
+    for raw, words in (
+        (b'{"a": "\xe4"}', "is not UTF-8 (byte 8): save it as UTF-8"),
+        (b"\xff\xfea", "is not UTF-16 (byte 3)"),
+        ('{"a": 1}'.encode("utf-16-le"), "is no text: it holds zero bytes (if it is UTF-16: save it as UTF-8)"),
+    ):
+        (tmp_path / "x.jsonl").write_bytes(raw)
+        (found,) = problems(tmp_path, 'exercises = "x.jsonl"')
+        assert found.startswith(f"x.jsonl: {words}")
 
 
 def test_multiple_choice_needs_its_checker(tmp_path: Path) -> None:

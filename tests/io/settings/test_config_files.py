@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from dsa_lite.config import Config
 from dsa_lite.errors import ConfigError, UsageError
 from dsa_lite.io.settings.files import changes, load_config, model_settings, read_toml
-from dsa_lite.io.toml import to_toml
+from dsa_lite.io.toml import lost_backslash, to_toml
 
 
 def test_later_layers_win() -> None:
@@ -62,6 +63,39 @@ def test_read_toml(tmp_path: Path) -> None:
         read_toml(path)
     with pytest.raises(UsageError, match="cannot read"):
         read_toml(tmp_path / "none")
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        (r'folder = "C:\Users\me"', r"needs single quotes, as in 'C:\\models"),
+        (r'folder = "C:\models"', "needs single quotes"),
+        ("folder = C:", "text needs quotes"),
+    ],
+)
+def test_a_windows_path_in_double_quotes_says_what_to_write(tmp_path: Path, line: str, words: str) -> None:
+    (tmp_path / "a.toml").write_text(line)
+    with pytest.raises(ConfigError, match=r"a\.toml:1: ") as caught:
+        read_toml(tmp_path / "a.toml")
+    assert re.search(words, caught.value.hint)
+
+
+@pytest.mark.parametrize(
+    ("written", "lost"),
+    [
+        (r"C:\temp", True), (r"C:\new\big.gguf", True), (r"data\train.jsonl", True), (r"a b\bin", True),
+        (r"docs\next.md", True), (r"C:/temp", False), (r"Hello,\nworld", False), (r"One\tcolumn. And two", False),
+        (r"C:\\temp", False),
+    ],
+)  # fmt: skip
+def test_what_was_a_backslash_is_noticed(written: str, lost: bool) -> None:
+    value = tomllib.loads(f'x = "{written}"')["x"]
+    assert lost_backslash(value) is lost
+    if lost:
+        with pytest.raises(ConfigError, match=r"file: docs\.folder: got .*needs single quotes"):
+            load_config([("file", {"docs": {"folder": value}})])
+    else:
+        assert load_config([("file", {"docs": {"folder": value}})]).docs.folder == value
 
 
 def test_model_settings(tmp_path: Path) -> None:
