@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import shutil
+import unicodedata
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +15,8 @@ from typing import Any
 
 from dsa_lite.errors import ConfigError, DsaError
 
+#: Names of devices on Windows, whatever stands after the first dot.
+_DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(?=\.|$)", re.IGNORECASE)
 _FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 
@@ -25,6 +29,25 @@ def cannot_write(path: Path, error: OSError) -> DsaError:
         )
     reason = error.strerror or str(error)
     return DsaError(f"cannot write {path}: {reason}", hint="check the folder's permissions, or choose another --out")
+
+
+def path_name(text: str, limit: int = 100, *, ascii_only: bool = False) -> str:
+    """The one place where a name out of a skill, a model or data becomes the name of a file or a folder.
+
+    Letters, digits, "." and "_" stay, what stands between them becomes "-"; at most `limit` bytes of UTF-8, never a
+    path, hidden, an option or a device.
+    """
+    text = unicodedata.normalize("NFKD" if ascii_only else "NFC", text)
+    kept = "".join(c if _stays(c, ascii_only) else "" if unicodedata.combining(c) and ascii_only else " " for c in text)
+    name = "-".join(kept.replace("-", " ").split()).lstrip(".-_")
+    name = name.encode()[: limit - 1].decode(errors="ignore").rstrip(".-")  # one byte is left for a device's "_"
+    return _DEVICES.sub(r"\1_", name) or "unnamed"
+
+
+def _stays(c: str, ascii_only: bool) -> bool:
+    if ascii_only and not c.isascii():
+        return False
+    return c.isalnum() or c in "._" or unicodedata.category(c).startswith("M")
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from dsa_lite.core.fitting import with_budget
 from dsa_lite.core.stage_inputs import what_counts
 from dsa_lite.events import STAGES, Emit, Note, StageFinished, StageStarted
 from dsa_lite.io.documents import Documents, read_documents
+from dsa_lite.io.files import path_name
 from dsa_lite.io.models.choosing import ModelChoice, choose_student, choose_teacher
 from dsa_lite.io.models.found import Places
 from dsa_lite.io.run_folder.contents import RUN
@@ -53,7 +54,7 @@ def prepare(
     config = load_config([*own, *with_budget(layers, within)])
     documents = read_documents(config.docs) if config.docs.folder else None
     notes = (*pack.notes, *_notes(pack, config, teacher_choice, documents))
-    out = out or _next_folder(pack.name)
+    out = out or next_folder(pack.name)
     return Job(pack, teacher_choice, student_choice, config, out, notes, documents, within)
 
 
@@ -77,13 +78,12 @@ def _budget_of(out: Path | None) -> Mapping[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _next_folder(skill: str) -> Path:
+def next_folder(skill: str) -> Path:
     """runs/<skill>-<date>-<n>, the first n that is free."""
-    base = Path("runs")
-    number = 1
-    while (base / f"{skill}-{date.today():%Y%m%d}-{number}").exists():
+    stem, number = f"{path_name(skill)}-{date.today():%Y%m%d}", 1
+    while (folder := Path("runs") / f"{stem}-{number}").exists():
         number += 1
-    return base / f"{skill}-{date.today():%Y%m%d}-{number}"
+    return folder
 
 
 def run(job: Job, emit: Emit, *, fresh: bool = False) -> dict[str, Any]:
