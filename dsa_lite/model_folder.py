@@ -9,14 +9,19 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dsa_lite.chat import end_token
 from dsa_lite.errors import ModelError
 
+if TYPE_CHECKING:  # the look at a folder needs no numpy
+    import numpy as np
+    from numpy.typing import NDArray
+
 _HINT = "copy or download it again"
+_ADAPTER_HINT = "go on with the run: it is then written again from the last checkpoint, or trained again"
 _SPECIAL = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
 _FILES = ("*.json", "*.safetensors", "*.jinja")
 _WHOLE = 64 << 20  # bytes; bigger files are fingerprinted by their size and two ends
@@ -67,6 +72,25 @@ def fingerprint(folder: Path) -> str:
                 file.seek(-_END, 2)
                 digest.update(file.read())
     return digest.hexdigest()
+
+
+def saved_adapter(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, NDArray[np.float32]]:
+    """The tensors of an adapter's file by name. Raises ModelError where they are not those of `shapes`, or not finite."""
+    import numpy
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    try:
+        found = load_file(path)
+    except (OSError, SafetensorError, ValueError) as error:
+        what = "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read: {error}"
+        raise ModelError(f"the adapter {path} {what}", hint=_ADAPTER_HINT) from error
+    odd = sorted(name for name in {*found, *shapes} if name not in found or found[name].shape != shapes.get(name))
+    if odd:
+        raise ModelError(f"the adapter {path} belongs to another model or shape: {odd[0]}", hint=_ADAPTER_HINT)
+    if broken := [name for name, values in found.items() if not numpy.isfinite(values).all()]:
+        raise ModelError(f"the adapter {path} is broken: {broken[0]} holds NaN or infinity", hint=_ADAPTER_HINT)
+    return found
 
 
 class FolderTokenizer:
