@@ -28,6 +28,7 @@ class Job:
     """One run, resolved: everything that decides its result stands here.
 
     `within`: the time budget the settings were fitted to, {"seconds", "settings"}; empty where there was none.
+    `source`: what names the skill on a command line; `command`: the line that goes on with the run, where there is one.
     """
 
     skill: SkillPack
@@ -38,6 +39,8 @@ class Job:
     notes: tuple[str, ...] = ()
     documents: Documents | None = None
     within: Mapping[str, Any] = field(default_factory=dict)
+    source: str = ""
+    command: str = ""
 
 
 @dataclass

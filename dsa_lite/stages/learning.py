@@ -121,14 +121,21 @@ class Trainer:
 
 
 def load_finished(context: Context, stage: str) -> None:
-    """Bring the student to where a finished stage left it. Raises RunFolderError when that state is lost."""
-    found = context.folder.load_checkpoint(stage)
-    if found is None:
+    """Bring the student to where a finished stage left it. Raises RunFolderError when that state is lost.
+
+    Of tuning the adapter is enough, whose values are those of the last checkpoint.
+    """
+    folder = context.folder
+    found = folder.load_checkpoint(stage)
+    if found is not None:
+        context.student.load_state(found[0])
+    elif stage == "tune" and folder.adapter.is_dir():
+        context.student.load(folder.adapter)
+    else:
         raise RunFolderError(
-            f"{context.folder.path} has no usable checkpoint of its finished stage {stage}",
-            hint="start over with --fresh, or put its folder checkpoints/ back",
+            f"{folder.path} has no usable checkpoint of its finished stage {stage}",
+            hint=f"put its folder checkpoints/ back, or {folder.goes_on()}",
         )
-    context.student.load_state(found[0])
 
 
 def longest(context: Context) -> int:

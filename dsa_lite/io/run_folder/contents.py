@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from dsa_lite.core.own_words import in_own_words
-from dsa_lite.errors import UsageError
+from dsa_lite.errors import ConfigError, UsageError
 from dsa_lite.io.files import read_json, write_atomic, write_json
 from dsa_lite.io.jsonl import Events, Log, Warn
 from dsa_lite.io.toml import read_toml
@@ -49,6 +49,18 @@ OUTPUTS: Mapping[str, tuple[str, ...]] = {
     "report": (REPORT,),
 }
 
+#: What is counted and hashed when a stage is done, as patterns. Later stages append to the files shared between them.
+RECORDED: Mapping[str, tuple[str, ...]] = {
+    "graph": (PREREQUISITES, GRAPH, REJECTED),
+    "textbooks": (TEXTBOOKS, REJECTED),
+    "exercises": (EXERCISES, VOTES, SET_ASIDE, REJECTED),
+    "rehearsal": (REHEARSAL, OWN_ANSWERS, OWN_WORDS, REJECTED),
+    "pretrain": (),
+    "tune": (f"{ROUNDS}/**/*", f"{ADAPTER}/**/*", EXERCISES, VOTES, REJECTED),
+    "evaluate": (f"{EVALUATION}/before-*.jsonl", f"{EVALUATION}/after-*.jsonl"),
+    "report": (REPORT, f"{DYNAMICS}/*", f"{EVALUATION}/summary.json", f"{EVALUATION}/items-*.jsonl"),
+}
+
 
 class Contents:
     """Of one run's folder; what is missing reads as empty."""
@@ -57,7 +69,7 @@ class Contents:
         self.path = path
         self.warn = warn
         self._logs: dict[str, Log[Any]] = {}
-        self._teacher_layout = read_json(path / TEACHER) or {}
+        self._teacher_layout = self._tolerated(TEACHER)
         self.events_log = Events(path / EVENTS, warn)
 
     def close(self) -> None:
@@ -72,8 +84,20 @@ class Contents:
 
     def _log(self, name: str, model: type[R]) -> Log[R]:
         if name not in self._logs:
+            self._about_to_read(name)
             self._logs[name] = Log(self.path / name, model, self.warn)
         return self._logs[name]
+
+    def _about_to_read(self, name: str) -> None:
+        """For those who compare what is there with what was written."""
+
+    def _tolerated(self, name: str) -> dict[str, Any]:
+        """A file that nothing depends on: said and passed over where it is broken."""
+        try:
+            return read_json(self.path / name) or {}
+        except ConfigError as error:
+            self.warn(f"{error.message}; the run goes on without it")
+            return {}
 
     def decompositions(self) -> Log[Decomposition]:
         return self._log(PREREQUISITES, Decomposition)
@@ -123,7 +147,7 @@ class Contents:
         write_json(self.path / ROUNDS / f"{round:02d}" / "round.json", facts)
 
     def read_round(self, round: int) -> dict[str, Any]:
-        return read_json(self.path / ROUNDS / f"{round:02d}" / "round.json") or {}
+        return self._tolerated(f"{ROUNDS}/{round:02d}/round.json")
 
     def graded(self, when: Literal["before", "after"], split: Split) -> Log[Graded]:
         return self._log(f"{EVALUATION}/{when}-{split}.jsonl", Graded)

@@ -5,22 +5,25 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
+import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from dsa_lite import __version__
-from dsa_lite.errors import ConfigError, RunFolderError, UsageError
+from dsa_lite.errors import ConfigError, DsaError, RunFolderError, UsageError
 from dsa_lite.io.files import remove, write_atomic, writing
 from dsa_lite.io.jsonl import Warn, silent
 from dsa_lite.io.run_folder import checkpoints
 from dsa_lite.io.run_folder.contents import (
+    ADAPTER,
     CHECKPOINTS,
     EVENTS,
     EXPORT,
     LOCK,
     MANIFEST,
     OUTPUTS,
+    RECORDED,
     REJECTED,
     RUN,
     STATIC,
@@ -29,6 +32,7 @@ from dsa_lite.io.run_folder.contents import (
 )
 from dsa_lite.io.run_folder.lock import Lock
 from dsa_lite.io.run_folder.manifest import Began, Ledger, StageEntry, differences
+from dsa_lite.io.run_folder.outputs import fault, faults, measured
 from dsa_lite.io.toml import read_toml, to_toml
 from dsa_lite.records import Record
 
@@ -53,12 +57,14 @@ class RunDir(Contents):
         resolved: Mapping[str, Any],
         *,
         within: Mapping[str, Any] | None = None,
+        command: str = "",
         fresh: bool = False,
         warn: Warn = silent,
     ) -> RunDir:
         """Create the folder or go on with it. A run of another identity raises RunFolderError, unless `fresh`.
 
-        `within`: a time budget and the settings of `resolved` that were chosen for it.
+        `within`: a time budget and the settings of `resolved` that were chosen for it. `command`: the line that goes on
+        with the run, given where this process is.
         """
         _refuse_foreign(folder)
         lock = Lock(folder / LOCK, folder)
@@ -71,7 +77,9 @@ class RunDir(Contents):
             run = cls(folder, lock, warn)
             versions = {"dsa-lite": __version__, "python": platform.python_version(), "system": platform.platform()}
             tables = {"identity": identity, "versions": versions, "config": resolved}
-            write_atomic(folder / RUN, to_toml(tables | ({"within": within} if within else {})))
+            typed = {"line": command, "folder": str(Path.cwd())} if command else _command(folder)
+            extra = {name: table for name, table in (("within", within), ("command", typed)) if table}
+            write_atomic(folder / RUN, to_toml(tables | extra))
         except BaseException:
             lock.release()
             raise
@@ -112,8 +120,47 @@ class RunDir(Contents):
         self._ledger.add_seconds(stage, seconds)
 
     def finish(self, stage: str) -> None:
+        """The stage is done: what it left behind is counted and hashed."""
         self.sync()
-        self._ledger.finish(stage)
+        self._ledger.finish(stage, measured(self.path, RECORDED[stage]), self._checkpoint_tokens(stage))
+
+    def faults(self, stage: str) -> dict[str, str]:
+        """What a finished stage wrote and is not there any more, or not as it was: path in the folder -> what is wrong.
+
+        Runs of versions that counted nothing are only asked for the adapter.
+        """
+        entry = self.stage(stage)
+        if entry is None or entry.status != "done":
+            return {}
+        found = faults(self.path, entry.outputs)
+        missing = stage == "tune" and not self.adapter.is_dir()
+        return {ADAPTER: "is missing"} if missing else found
+
+    def reopen(self, stage: str) -> None:
+        """Go on with a finished stage, whose outputs are not whole any more."""
+        for log in self._logs.values():
+            log.close()
+        self._logs.clear()
+        self._ledger.reopen(stage)
+
+    def forget(self, stage: str) -> None:
+        """Have the next `begin` remove what the stage and all later ones left, and start them anew."""
+        self._ledger.forget(stage)
+
+    def _about_to_read(self, name: str) -> None:
+        """Those who only look are told when a file holds less than was written; a run mends it."""
+        expected = self._ledger.expected().get(name) if self._lock is None else None
+        if expected is not None and (what := fault(self.path / name, expected)):
+            self.warn(f"{self.path / name} {what}: what is shown comes from that; {self.goes_on()}")
+
+    def trained_tokens(self, stage: str) -> int:
+        """Target tokens that a training stage was trained on so far."""
+        entry = self.stage(stage)
+        return (entry.tokens if entry else 0) or self._checkpoint_tokens(stage)
+
+    def _checkpoint_tokens(self, stage: str) -> int:
+        found = self.load_checkpoint(stage) if stage in ("pretrain", "tune") else None
+        return int(found[1].get("tokens", 0)) if found else 0
 
     def seconds(self) -> float:
         """Working time of all stages and attempts, s."""
@@ -136,6 +183,14 @@ class RunDir(Contents):
             if stage == "exercises":
                 self._only_first_round()
             self.finish(stage)
+
+    def goes_on(self) -> str:
+        """What to type to go on with the run, as the rest of a sentence: the line itself, where it is known."""
+        typed = _command(self.path)
+        line, at = str(typed.get("line", "")), str(typed.get("folder", ""))
+        if not line:
+            return f"go on with the same dsa-lite run command and --out {shlex.quote(str(self.path))}"
+        return f"go on with: {line}" if at == str(Path.cwd()) else f"go on with: cd {shlex.quote(at)} && {line}"
 
     def _take_rejected(self, other: RunDir, stage: str) -> None:
         self.rejected().keep(lambda line: _field(line, "stage") != stage)
@@ -162,6 +217,7 @@ class RunDir(Contents):
         self.rejected().keep(lambda line: _field(line, "stage") not in stages)
         if "tune" in stages:
             self._only_first_round()
+        self._ledger.remeasure(lambda names: measured(self.path, tuple(names)))
 
     def save_checkpoint(self, stage: str, write: Callable[[Path], None], meta: Mapping[str, Any]) -> None:
         """`write` fills an empty folder; it takes the place of the stage's last checkpoint once it is whole on disk."""
@@ -181,6 +237,15 @@ def digest(records: Iterable[Record]) -> str:
     for line in sorted(record.model_dump_json(exclude_defaults=True) for record in records):
         total.update(line.encode("utf-8", "replace") + b"\n")
     return total.hexdigest()
+
+
+def _command(folder: Path) -> dict[str, Any]:
+    """The table [command] of a run file; empty where there is none."""
+    try:
+        found = read_toml(folder / RUN).get("command")
+    except DsaError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _refuse_foreign(folder: Path) -> None:
