@@ -75,7 +75,7 @@ def fingerprint(folder: Path) -> str:
 
 
 def saved_adapter(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, NDArray[np.float32]]:
-    """The tensors of an adapter's file by name. Raises ModelError where they are not those of `shapes`, or not finite."""
+    """The tensors of an adapter's file. Raises ModelError where they are not those of `shapes`, or not finite."""
     import numpy
     from safetensors import SafetensorError
     from safetensors.numpy import load_file

@@ -166,7 +166,7 @@ def _damaged(context: Context, name: str) -> bool:
 
 
 def _begin_again(context: Context, name: str, input_hash: str) -> Began:
-    """Open a finished stage once more, with what it left; without the state that leads to the adapter, from its start."""
+    """Open a finished stage once more, with what it left; a tuning whose last state is lost, too, from its start."""
     if name == tune.STAGE and context.folder.load_checkpoint(name) is None:
         context.note("run", f"{name}: its checkpoint is lost, too: the student is trained again", warning=True)
         context.folder.forget(name)

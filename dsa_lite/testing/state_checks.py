@@ -26,7 +26,7 @@ def check_resume(open_student: OpenStudent) -> None:
 
 
 def check_saved_adapter(open_student: OpenStudent) -> None:
-    """A new student that loads a saved adapter is the one that saved it; a damaged one is refused and changes nothing."""
+    """A student that loads a saved adapter is the one that saved it; a damaged one is refused and changes nothing."""
     with tempfile.TemporaryDirectory() as name, closing(open_student(OPTIONS)) as student:
         first, second = batches_of(student)
         student.step(first, RATE)

@@ -15,7 +15,7 @@ _PAGE = ".html"
 
 
 class Output(BaseModel):
-    """One file. `lines`: of a file of JSON lines. Later stages may append to such a file, never change its beginning."""
+    """One file. `lines`: of a file of JSON lines. Later stages may append to it, its beginning stays."""
 
     model_config = ConfigDict(extra="forbid")
 
