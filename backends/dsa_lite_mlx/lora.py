@@ -13,7 +13,7 @@ import mlx.core as mx
 import numpy as np
 from mlx import nn
 from mlx.utils import tree_unflatten
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 
 from dsa_lite.errors import ModelError
 from dsa_lite.model_folder import saved_adapter
@@ -91,7 +91,7 @@ class LoraModel:
     def saved(self, folder: Path) -> list[mx.array]:
         """The values that `save` wrote, in the order of `values`."""
         shapes = dict(zip(self._names(), (tuple(shape) for shape in self.shapes), strict=True))
-        found = saved_adapter(folder / _FILE, shapes)
+        found = saved_adapter(folder / _FILE, shapes, load_file)
         return [mx.array(found[name]) for name in self._names()]
 
     def save(self, folder: Path) -> None:

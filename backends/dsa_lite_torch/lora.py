@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from safetensors.numpy import load_file
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -83,7 +84,7 @@ class LoraModel:
     def load(self, folder: Path) -> None:
         """The values that `save` wrote."""
         named = self._named()
-        found = saved_adapter(folder / _FILE, {name: tuple(value.shape) for name, value in named.items()})
+        found = saved_adapter(folder / _FILE, {name: tuple(value.shape) for name, value in named.items()}, load_file)
         for name, value in named.items():
             value.copy_(torch.from_numpy(found[name]))
 

@@ -89,7 +89,9 @@ def skill_in_words(context: click.Context, words: str, given: Mapping[str, Any],
     folder = default_folder(title)
     if not (folder / "skill.toml").is_file():
         if dry_run:
-            raise click.UsageError(f"--dry-run needs a skill that exists: dsa-lite new {shlex.quote(title)}")
+            line = ["dsa-lite", "new", title, "--teacher", given["teacher"]]
+            line += ["--docs", str(given["docs"])] if given["docs"] else []
+            raise click.UsageError(f"--dry-run needs a skill that exists: {shlex.join(line)}")
         path = _write_proposal(context, folder, title, given["teacher"], given["seed"], given["docs"])
         click.echo(f"wrote {path}", err=True)
     return _as_folder(folder)

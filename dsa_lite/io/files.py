@@ -103,14 +103,14 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
     write_atomic(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
 
 
-def read_json(path: Path) -> dict[str, Any] | None:
-    """The object in a JSON file; None when there is no such file."""
+def read_json(path: Path, hint: str) -> dict[str, Any] | None:
+    """The object in a JSON file; None when there is no such file. ConfigError with `hint` where it holds none."""
     try:
         content = json.loads(path.read_bytes())
     except FileNotFoundError:
         return None
     except ValueError as error:
-        raise ConfigError(f"{path} is no JSON: {error}", hint="start over with --fresh") from error
+        raise ConfigError(f"{path} is no JSON: {error}", hint=hint) from error
     if not isinstance(content, dict):
-        raise ConfigError(f"{path} holds no JSON object", hint="start over with --fresh")
+        raise ConfigError(f"{path} holds no JSON object", hint=hint)
     return content

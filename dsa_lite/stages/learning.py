@@ -6,6 +6,7 @@ student's state and a position.
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -161,12 +162,12 @@ def encode_all(
             path = context.folder.path
             raise TrainingError(
                 f"nothing to train on in stage {stage}: no exercise was accepted, or all were removed",
-                hint=f"see why in {path / 'rejected.jsonl'} and with: dsa-lite map {path} --region error; a larger "
-                "teacher (--teacher) may help",
+                hint=f"see why in {path / 'rejected.jsonl'}; a larger teacher (--teacher) may help. What was removed: "
+                f"dsa-lite map {shlex.quote(str(path))} --region error",
             )
         raise TrainingError(
             f"nothing to train on in stage {stage}: none of {len(exercises)} exercises fits {limit} tokens",
-            hint="raise student.max_tokens, or look at the exercises with: dsa-lite show " + str(context.folder.path),
+            hint="raise student.max_tokens, or leave out what is longer",
         )
     return encoded
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from dsa_lite.errors import RunFolderError
+from dsa_lite.errors import ConfigError, RunFolderError
 from dsa_lite.events import StageFinished
 from dsa_lite.io.run_folder.rundir import RunDir
 from dsa_lite.stages.export import export
@@ -189,3 +189,33 @@ def test_broken_notes_of_the_teacher_stop_nothing(desk: Any) -> None:
     desk.run(ScriptedTeacher({}))
     assert "teacher.json" in " ".join(desk.warnings())
     assert not done(desk)
+
+
+@pytest.mark.parametrize("name", ["evaluation/summary.json", "graph.json"])
+def test_a_reader_of_a_broken_file_is_told_how_it_comes_back(desk: Any, name: str) -> None:
+    half(desk.folder / "run" / name)
+    run = RunDir.read(desk.folder / "run")
+    with pytest.raises(ConfigError) as caught:
+        run.read_graph() if name == "graph.json" else run.read_summary()
+    assert "go on with" in caught.value.hint
+    assert "--fresh" not in caught.value.hint
+
+
+def test_a_broken_ledger_loses_nothing(desk: Any, undisturbed: Any) -> None:
+    half(desk.folder / "run" / "manifest.json")
+    with pytest.raises(ConfigError) as caught:
+        RunDir.read(desk.folder / "run")
+    assert "go on with" in caught.value.hint
+    desk.run(ScriptedTeacher({}))
+    assert not undisturbed.differs_from(desk.result("run"))
+    assert not desk.teacher.requests
+
+
+def test_the_ledger_of_another_version_is_left_alone(desk: Any) -> None:
+    path = desk.folder / "run" / "manifest.json"
+    path.write_text(path.read_text(encoding="utf-8").replace('"version": 1', '"version": 2'), encoding="utf-8")
+    before = path.read_bytes()
+    with pytest.raises(ConfigError) as caught:
+        desk.run()
+    assert "[versions]" in caught.value.hint
+    assert path.read_bytes() == before

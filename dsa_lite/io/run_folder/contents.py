@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from dsa_lite.core.own_words import in_own_words
-from dsa_lite.errors import ConfigError, UsageError
+from dsa_lite.errors import ConfigError, DsaError, UsageError
 from dsa_lite.io.files import read_json, write_atomic, write_json
 from dsa_lite.io.jsonl import Events, Log, Warn
 from dsa_lite.io.toml import read_toml
@@ -82,6 +83,18 @@ class Contents:
         """The content of run.toml: tables identity, versions, config."""
         return read_toml(self.path / RUN)
 
+    def goes_on(self) -> str:
+        """What to type to go on with the run, as the rest of a sentence: the line itself, where it is known."""
+        typed = command_of(self.path)
+        line, at = str(typed.get("line", "")), str(typed.get("folder", ""))
+        if not line:
+            return f"go on with the same dsa-lite run command and --out {shlex.quote(str(self.path))}"
+        return f"go on with: {line}" if at == str(Path.cwd()) else f"go on with: cd {shlex.quote(at)} && {line}"
+
+    def _rebuilt(self) -> str:
+        """The hint for a broken file that follows from others."""
+        return f"it is written anew from what the run holds: {self.goes_on()}"
+
     def _log(self, name: str, model: type[R]) -> Log[R]:
         if name not in self._logs:
             self._about_to_read(name)
@@ -94,7 +107,7 @@ class Contents:
     def _tolerated(self, name: str) -> dict[str, Any]:
         """A file that nothing depends on: said and passed over where it is broken."""
         try:
-            return read_json(self.path / name) or {}
+            return read_json(self.path / name, "") or {}
         except ConfigError as error:
             self.warn(f"{error.message}; the run goes on without it")
             return {}
@@ -201,15 +214,15 @@ class Contents:
         write_json(self.path / GRAPH, graph)
 
     def read_graph(self) -> dict[str, Any]:
-        if (graph := read_json(self.path / GRAPH)) is None:
-            raise UsageError(f"{self.path} has no {GRAPH} yet", hint="go on with the run first")
+        if (graph := read_json(self.path / GRAPH, self._rebuilt())) is None:
+            raise UsageError(f"{self.path} has no {GRAPH} yet", hint=self.goes_on())
         return graph
 
     def write_summary(self, summary: Mapping[str, Any]) -> None:
         write_json(self.path / EVALUATION / "summary.json", summary)
 
     def read_summary(self) -> dict[str, Any] | None:
-        return read_json(self.path / EVALUATION / "summary.json")
+        return read_json(self.path / EVALUATION / "summary.json", self._rebuilt())
 
     @property
     def report(self) -> Path:
@@ -223,3 +236,12 @@ class Contents:
         """One epoch in Dataset Cartography's layout: guid, logits_epoch_<n>, gold."""
         text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
         write_atomic(self.path / DYNAMICS / f"dynamics_epoch_{epoch}.jsonl", text)
+
+
+def command_of(folder: Path) -> dict[str, Any]:
+    """The table [command] of a run file; empty where there is none."""
+    try:
+        found = read_toml(folder / RUN).get("command")
+    except DsaError:
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from dsa_lite.errors import ConfigError
 from dsa_lite.events import STAGES
 from dsa_lite.io.files import write_atomic
-from dsa_lite.io.jsonl import line_problems
+from dsa_lite.io.jsonl import Warn, line_problems
 from dsa_lite.io.run_folder.outputs import Output
 
 IDENTITY = ("skill", "teacher", "student", "backend", "seed")
@@ -40,15 +40,22 @@ class Manifest(BaseModel):
     stages: dict[str, StageEntry] = Field(default_factory=dict)
 
     @classmethod
-    def load(cls, path: Path) -> Manifest:
+    def load(cls, path: Path, goes_on: str, warn: Warn | None) -> Manifest:
+        """`warn`: of whoever goes on with the run. Where the file is no JSON every stage is looked at again then, and
+        what it left is kept."""
         if not path.exists():
             return cls()
         try:
             return cls.model_validate_json(path.read_bytes())
         except ValidationError as error:
-            raise ConfigError(
-                f"{path} does not fit", problems=tuple(line_problems(path, 1, error)), hint="start over with --fresh"
-            ) from error
+            torn = any(fault["type"] == "json_invalid" for fault in error.errors(include_url=False))
+            problems = tuple(line_problems(path, 1, error))
+            if torn and warn is not None:
+                warn(f"{path} is broken: every stage is looked at again, what it left is kept")
+                return cls()
+            version = f"use the version of dsa-lite that [versions] in {path.parent / 'run.toml'} names"
+            hint = f"every stage is looked at again, and what it left is kept: {goes_on}" if torn else version
+            raise ConfigError(f"{path} does not fit", problems=problems, hint=hint) from error
 
     def save(self, path: Path) -> None:
         write_atomic(path, json.dumps(self.model_dump(), indent=2) + "\n")
@@ -57,9 +64,9 @@ class Manifest(BaseModel):
 class Ledger:
     """The manifest of one run, saved at every change."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, goes_on: str = "", warn: Warn | None = None) -> None:
         self._path = path
-        self._manifest = Manifest.load(path)
+        self._manifest = Manifest.load(path, goes_on, warn)
 
     def stage(self, name: str) -> StageEntry | None:
         entry = self._manifest.stages.get(name)

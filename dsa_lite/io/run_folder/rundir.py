@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from dsa_lite import __version__
-from dsa_lite.errors import ConfigError, DsaError, RunFolderError, UsageError
+from dsa_lite.errors import ConfigError, RunFolderError, UsageError
 from dsa_lite.io.files import remove, write_atomic, writing
 from dsa_lite.io.jsonl import Warn, silent
 from dsa_lite.io.run_folder import checkpoints
@@ -29,6 +28,7 @@ from dsa_lite.io.run_folder.contents import (
     STATIC,
     TEACHER,
     Contents,
+    command_of,
 )
 from dsa_lite.io.run_folder.lock import Lock
 from dsa_lite.io.run_folder.manifest import Began, Ledger, StageEntry, differences
@@ -47,7 +47,7 @@ class RunDir(Contents):
     def __init__(self, path: Path, lock: Lock | None, warn: Warn) -> None:
         super().__init__(path, warn)
         self._lock = lock
-        self._ledger = Ledger(path / MANIFEST)
+        self._ledger = Ledger(path / MANIFEST, self.goes_on(), warn if lock else None)
 
     @classmethod
     def open(
@@ -77,7 +77,7 @@ class RunDir(Contents):
             run = cls(folder, lock, warn)
             versions = {"dsa-lite": __version__, "python": platform.python_version(), "system": platform.platform()}
             tables = {"identity": identity, "versions": versions, "config": resolved}
-            typed = {"line": command, "folder": str(Path.cwd())} if command else _command(folder)
+            typed = {"line": command, "folder": str(Path.cwd())} if command else command_of(folder)
             extra = {name: table for name, table in (("within", within), ("command", typed)) if table}
             write_atomic(folder / RUN, to_toml(tables | extra))
         except BaseException:
@@ -184,14 +184,6 @@ class RunDir(Contents):
                 self._only_first_round()
             self.finish(stage)
 
-    def goes_on(self) -> str:
-        """What to type to go on with the run, as the rest of a sentence: the line itself, where it is known."""
-        typed = _command(self.path)
-        line, at = str(typed.get("line", "")), str(typed.get("folder", ""))
-        if not line:
-            return f"go on with the same dsa-lite run command and --out {shlex.quote(str(self.path))}"
-        return f"go on with: {line}" if at == str(Path.cwd()) else f"go on with: cd {shlex.quote(at)} && {line}"
-
     def _take_rejected(self, other: RunDir, stage: str) -> None:
         self.rejected().keep(lambda line: _field(line, "stage") != stage)
         for line in other.rejected().read():
@@ -239,15 +231,6 @@ def digest(records: Iterable[Record]) -> str:
     return total.hexdigest()
 
 
-def _command(folder: Path) -> dict[str, Any]:
-    """The table [command] of a run file; empty where there is none."""
-    try:
-        found = read_toml(folder / RUN).get("command")
-    except DsaError:
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
 def _refuse_foreign(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} is a file", hint="choose another --out")
@@ -265,10 +248,10 @@ def require_same(folder: Path, identity: Mapping[str, str]) -> None:
     """Raises RunFolderError naming what sets the run there apart from the one asked for."""
     was = read_toml(folder / RUN).get("identity")
     if not isinstance(was, dict):
-        raise ConfigError(f"{folder / RUN} has no table [identity]", hint="start over with --fresh")
+        raise ConfigError(f"{folder / RUN} has no table [identity]", hint="put it back, or choose another --out")
     if listed := differences(was, identity):
         message = "\n".join([f"{folder} holds another run", *(f"  - {line}" for line in listed)])
-        raise RunFolderError(message, hint="start over there with --fresh, or choose another --out")
+        raise RunFolderError(message, hint="choose another --out; with --fresh that run would be deleted")
 
 
 def _empty(folder: Path) -> None:
