@@ -15,7 +15,7 @@ from dsa_lite.core.encoding import prompt_text
 from dsa_lite.core.go_template import modelfile
 from dsa_lite.errors import DsaError, MissingExtra, UsageError
 from dsa_lite.formats import FORMATS, check_numbers
-from dsa_lite.io.files import cannot_write, path_name, remove, writing
+from dsa_lite.io.files import cannot_write, path_name, remove, system_error, writing
 from dsa_lite.io.plugins import answerer, exporter
 from dsa_lite.io.run_folder.rundir import RunDir
 from dsa_lite.io.training_data import training_data, write_training_data
@@ -126,13 +126,18 @@ def _blamed(out: Path, folder: Path) -> Iterator[None]:
     """An exporter reads base and adapter and writes into `folder`: says which of the two an OSError inside is about."""
     try:
         yield
-    except OSError as error:
+    except DsaError:
+        raise
+    except Exception as told:
+        error = system_error(told)
+        if error is None:
+            raise
         read = error.filename2 is None and error.filename is not None  # a failed copy names both
         if read and not Path(os.fsdecode(error.filename)).is_relative_to(folder):
             reason = error.strerror or str(error)
             hint = "the student's folder and the run's adapter/ must be there and readable"
-            raise DsaError(f"cannot read {os.fsdecode(error.filename)}: {reason}", hint=hint) from error
-        raise cannot_write(out, error) from error
+            raise DsaError(f"cannot read {os.fsdecode(error.filename)}: {reason}", hint=hint) from told
+        raise cannot_write(out, error) from told
 
 
 def _check(run: RunDir, kind: str, folder: Path, items: int, notes: list[str]) -> Check | None:

@@ -216,6 +216,11 @@ class RunDir(Contents):
         self.sync()
         checkpoints.save(self.path / CHECKPOINTS, stage, write, meta)
 
+    def save_adapter(self, write: Callable[[Path], None]) -> None:
+        """`write` fills the adapter's folder."""
+        with writing(self.adapter):
+            write(self.adapter)
+
     def load_checkpoint(self, stage: str) -> tuple[Path, dict[str, Any]] | None:
         return checkpoints.load(self.path / CHECKPOINTS, stage, self.warn)
 
