@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from pydantic import BaseModel, ValidationError
 
@@ -82,11 +82,11 @@ async def find(address: Address, patience: Patience) -> tuple[Server, str]:
 
 async def _models(server: Server, patience: Patience) -> Outcome:
     """A server that is still loading its model is waited for; one that is not there is not."""
-    outcome = await server.models()
-    for nth in range(patience.tries - 1):
-        if not isinstance(outcome, Trouble) or outcome.kind not in ("busy", "failing"):
-            break
-        await asyncio.sleep(max(outcome.pause, min(patience.longest_wait, patience.first_wait * 2.0**nth)))
+    outcome, nth = await server.models(), 0
+    tries = {"busy": patience.tries_when_busy, "failing": patience.tries}
+    while isinstance(outcome, Trouble) and nth < tries.get(outcome.kind, 0) - 1:
+        nth += 1
+        await asyncio.sleep(max(outcome.pause, min(patience.longest_wait, patience.first_wait * 2.0 ** (nth - 1))))
         outcome = await server.models()
     return outcome
 
@@ -102,9 +102,12 @@ def _ids(outcome: Outcome) -> list[str] | None:
 
 def _choose(base: str, ids: list[str], named: str) -> str:
     if named:
-        for candidate in (named, f"{named}:latest"):  # Ollama's tag when none is given
+        for candidate in (named, f"{named}:latest", unquote(named)):  # Ollama's tag when none is given
             if candidate in ids:
                 return candidate
+        ends = [i for i in ids if f"/{i}".casefold().endswith(f"/{named}".casefold())]
+        if len(ends) == 1:  # NAME for ORG/NAME
+            return ends[0]
     chat = [i for i in ids if not _NO_CHAT.search(i)] or ids
     if not named and len(chat) == 1:
         return chat[0]

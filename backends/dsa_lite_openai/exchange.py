@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from dsa_lite.errors import TeacherError
 from dsa_lite.teacher import Reply, Request
-from dsa_lite_openai.completions import failed, read_completion
+from dsa_lite_openai.completions import failed, holds_no_json, read_completion
 from dsa_lite_openai.concurrency import Gate
 from dsa_lite_openai.formats import RUNGS, Formats, about_format, response_format, schema_problem
 from dsa_lite_openai.server import Answer, Outcome, Patience, Refused, Server, Trouble
@@ -83,10 +83,15 @@ class Exchange:
             return self._refused(course, outcome)
         return await self._troubled(course, outcome, sent)
 
-    def _answered(self, course: _Course, reply: Reply) -> Reply:
+    def _answered(self, course: _Course, reply: Reply) -> Reply | float:
+        """The reply; 0, to ask again in another format, where none is known to work and this one brought no JSON."""
         now = self._last_answer = time.monotonic()
         self._given_up = 0
-        self._formats.works(course.request.json_schema, course.rung)
+        schema = course.request.json_schema
+        if holds_no_json(reply) and self._formats.known(schema) is None and course.rung < RUNGS - 1:
+            course.rung += 1
+            return 0.0
+        self._formats.works(schema, course.rung)
         self._gate.limit.answered(reply.tokens_out or 1 + len(reply.text) // 4, now, used=self._gate.used)
         return reply
 

@@ -15,6 +15,10 @@ from referencing import Registry
 _ABOUT_FORMAT = re.compile(r"response_format|json_schema|json_object|grammar|guided|structured", re.IGNORECASE)
 _FENCED = re.compile(r"^```(?:json)?[ \t]*\n(.*?)\n?```$", re.DOTALL | re.IGNORECASE)
 
+#: What a problem begins with where there is no JSON value at all.
+NOT_JSON = "the reply is not JSON"
+#: Places in a reply at which a JSON value is looked for.
+_MOST_STARTS = 200
 #: From the strictest to none at all. llama.cpp's servers take the second, which others refuse or read as the third.
 RUNGS = 4
 
@@ -59,6 +63,25 @@ def unfenced(text: str) -> str:
     return fenced[1] if fenced else text
 
 
+def embedded(text: str, schema: Mapping[str, Any]) -> list[str]:
+    """The different JSON objects of the schema that stand in a text, each as it is written there first."""
+    decoder, found = json.JSONDecoder(), dict[str, str]()
+    at = text.find("{")
+    for _ in range(_MOST_STARTS):
+        if at < 0:
+            break
+        try:
+            value, end = decoder.raw_decode(text, at)
+        except (ValueError, RecursionError):
+            end = at + 1
+        else:
+            written = text[at:end]
+            if not json_problem(written, schema):
+                found.setdefault(json.dumps(value, sort_keys=True), written)
+        at = text.find("{", end)
+    return list(found.values())
+
+
 def schema_problem(schema: Mapping[str, Any]) -> str:
     """What is wrong with the schema itself, "" if nothing."""
     try:
@@ -74,7 +97,7 @@ def json_problem(text: str, schema: Mapping[str, Any]) -> str:
         value = json.loads(text, parse_constant=_no_json)
         json.dumps(value, ensure_ascii=False).encode()  # half a character escaped as \ud83d cannot be written down
     except (ValueError, RecursionError) as error:
-        return f"the reply is not JSON: {error}"[:300]
+        return f"{NOT_JSON}: {error}"[:300]
     # An empty registry: a $ref is never fetched from the network.
     validator = validator_for(schema, default=Draft202012Validator)(schema, registry=Registry())
     try:

@@ -140,7 +140,8 @@ class Server:
         said = self.without_key(f"{status} {_message(error)}")
         if status in _LATER or (status >= 500 and status != 501):
             pause = min(_LONGEST_PAUSE, _pause(error.response.headers))
-            return Trouble("busy" if status in _LATER or pause else "failing", said, pause)
+            loading = status == 503  # a model that is being loaded, as a rule
+            return Trouble("busy" if status in _LATER or loading or pause else "failing", said, pause)
         return Refused(status, said)
 
 

@@ -47,6 +47,15 @@ def test_what_passes_is_tried_again(server: FakeServer, fault: str) -> None:
     assert all(body["seed"] in (1, 2) for body in server.asked)
 
 
+def test_a_model_that_is_loaded_at_the_first_request_is_waited_for(server: FakeServer) -> None:
+    def script(handler: Handler, body: dict[str, Any], attempt: int) -> None:
+        handler.fail(503, "Loading model") if attempt < QUICK.tries + 2 else handler.write("fine")
+
+    server.script = script
+    with connect(server) as teacher:
+        assert [reply.text for reply in teacher.write([ask(1)])] == ["fine"]
+
+
 @pytest.mark.parametrize("status", [400, 403, 404, 413, 422, 501])
 def test_what_is_our_fault_is_not_tried_again(server: FakeServer, status: int) -> None:
     server.script = lambda handler, body, attempt: handler.fail(status, f"not with {KEY}")

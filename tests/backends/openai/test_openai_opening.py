@@ -11,8 +11,9 @@ from dsa_lite.errors import MissingExtra, TeacherError, UsageError
 from dsa_lite.teacher import Teacher, TeacherOptions
 from dsa_lite_openai import open_teacher
 from dsa_lite_openai.address import read_address
+from dsa_lite_openai.teacher import OpenAITeacher
 
-from .conftest import KEY, FakeServer, Handler, ask, connect
+from .conftest import KEY, QUICK, FakeServer, Handler, ask, connect
 
 OPTIONS = TeacherOptions()
 
@@ -58,6 +59,27 @@ def test_several_models_want_a_name(server: FakeServer) -> None:
         open_teacher(f"{server.url}#bib", OPTIONS)
 
 
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("org/small:8b", "org/small:8b"),
+        ("org%2Fsmall:8b", "org/small:8b"),
+        ("small:8b", "org/small:8b"),
+        ("Org/Small:8B", "org/small:8b"),
+        ("models/deep/er/big.gguf", "/models/deep/er/big.gguf"),
+        ("a b#c/d", "a b#c/d"),
+    ],
+)
+def test_names_with_slashes(server: FakeServer, typed: str, meant: str) -> None:
+    server.listings["/v1/models"] = ["org/small:8b", "/models/deep/er/big.gguf", "a b#c/d", "one/twice", "two/twice"]
+    with OpenAITeacher(f"{server.url}#{typed}", TeacherOptions(), QUICK) as teacher:
+        assert teacher.fingerprint == f"{server.url}#{meant}"
+        list(teacher.write([ask(1)]))
+    assert server.asked[0]["model"] == meant
+    with pytest.raises(UsageError, match="no model .twice."):  # which of the two is not guessed
+        OpenAITeacher(f"{server.url}#twice", TeacherOptions(), QUICK)
+
+
 def test_models_that_cannot_chat_do_not_count(server: FakeServer) -> None:
     server.listings["/v1/models"] = ["text-embedding-nomic", "/models/some.gguf", "a-reranker"]
     with open_teacher(server.url, OPTIONS) as teacher:
@@ -96,7 +118,7 @@ def test_a_refused_key(server: FakeServer) -> None:
 
 
 def test_a_server_that_is_still_loading_is_waited_for(server: FakeServer) -> None:
-    answers = [503, 503, 200]
+    answers = [503] * (QUICK.tries + 2) + [200]  # longer than a server that fails
 
     def loading(handler: Handler) -> None:
         status = answers.pop(0)
