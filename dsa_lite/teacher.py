@@ -6,7 +6,7 @@ A teacher backend is a package with an `open_teacher(source, options)` callable 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
@@ -104,6 +104,15 @@ class Reports(Protocol):
         "slots" can be given back as `TeacherOptions.slots`, so that a later session replies as this one; the rest is
         for people.
         """
+        ...
+
+
+@runtime_checkable
+class Tells(Protocol):
+    """A teacher that says what it waits for. Ask with `isinstance(teacher, Tells)`."""
+
+    def listen(self, say: Callable[[str], None]) -> None:
+        """From now on `say` is given a sentence for the person watching, in the thread that reads the replies."""
         ...
 
 

@@ -20,7 +20,7 @@ from dsa_lite.io.plugins import open_student, open_teacher
 from dsa_lite.io.run_folder.rundir import RunDir
 from dsa_lite.records import Skill, SkillPack, Textbook
 from dsa_lite.student import Student, StudentOptions
-from dsa_lite.teacher import Reports, Teacher, TeacherOptions
+from dsa_lite.teacher import Reports, Teacher, TeacherOptions, Tells
 
 
 @dataclass(frozen=True)
@@ -90,6 +90,8 @@ class Context:
                 slots=self.folder.teacher_slots(),
             )  # fmt: skip
             self._teacher = open_teacher(self.job.teacher.kind, self.job.teacher.source, options)
+            if isinstance(self._teacher, Tells):
+                self._teacher.listen(lambda text: self.note("teacher", text, warning=True))
         return self._teacher
 
     @property

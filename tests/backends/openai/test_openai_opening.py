@@ -76,7 +76,7 @@ def test_names_with_slashes(server: FakeServer, typed: str, meant: str) -> None:
         assert teacher.fingerprint == f"{server.url}#{meant}"
         list(teacher.write([ask(1)]))
     assert server.asked[0]["model"] == meant
-    with pytest.raises(UsageError, match="no model .twice."):  # which of the two is not guessed
+    with pytest.raises(UsageError, match=r"no model .twice."):  # which of the two is not guessed
         OpenAITeacher(f"{server.url}#twice", TeacherOptions(), QUICK)
 
 
