@@ -24,6 +24,8 @@ _HINT = "copy or download it again"
 _ADAPTER_HINT = "go on with the run: it is then written again from the last checkpoint, or trained again"
 _SPECIAL = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
 _FILES = ("*.json", "*.safetensors", "*.jinja")
+_SIZES = ("hidden_size", "intermediate_size", "num_attention_heads", "vocab_size")
+_LAYER_BYTES = 256  # what one layer takes in a file at least, by its tensors' names alone
 _WHOLE = 64 << 20  # bytes; bigger files are fingerprinted by their size and two ends
 _END = 1 << 20
 
@@ -163,6 +165,27 @@ def end_ids(folder: Path) -> list[int]:
             if isinstance(number, int) and number not in found:
                 found.append(number)
     return found
+
+
+def refuse_absurd(folder: Path) -> None:
+    """Raises ModelError for sizes in config.json that the weights beside it cannot have: building such a model would
+    take all memory, or for ever."""
+    config = read_json(folder / "config.json")
+    text = config.get("text_config")
+    settings = {**config, **(text if isinstance(text, dict) else {})}
+    most = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
+    limits = dict.fromkeys(_SIZES, most) | {"num_hidden_layers": max(1, most // _LAYER_BYTES)}
+    odd = [
+        f"{name} = {value!r}"
+        for name, limit in limits.items()
+        if (value := settings.get(name)) is not None
+        and not (isinstance(value, int) and not isinstance(value, bool) and 0 < value <= limit)
+    ]
+    if odd:
+        raise ModelError(
+            f"{folder / 'config.json'} does not belong to the {most:,} bytes of weights beside it: {', '.join(odd)}",
+            hint=_HINT,
+        )
 
 
 def context_tokens(folder: Path) -> int:

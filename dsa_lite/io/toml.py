@@ -14,6 +14,8 @@ from dsa_lite.errors import ConfigError, UsageError
 
 def read_toml(path: Path) -> dict[str, Any]:
     """The content of a TOML file; ConfigError names the line of a syntax error."""
+    if path.exists() and not path.is_file():  # a pipe would be waited for, for ever
+        raise UsageError(f"{path} is no file", hint="give the path of a file of settings")
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:

@@ -27,7 +27,7 @@ def compare(folders: Sequence[Path], warn: Warn = silent) -> dict[str, Any]:
     runs = _named(folders, warn)
     first, *others = runs
     return {
-        "runs": {name: {field: _summary(run)[field] for field in FIGURES} for name, run in runs.items()},
+        "runs": {name: _summary(run) for name, run in runs.items()},
         "against": first,
         "paired": {name: _paired(runs[first], runs[name]) for name in others},
         "differing": differing({name: _flat(run.settings().get("config", {})) for name, run in runs.items()}),
@@ -48,7 +48,7 @@ def _summary(run: RunDir) -> dict[str, Any]:
     summary = run.read_summary()
     if summary is None:
         raise UsageError(f"{run.path} is not finished: it has no scores yet", hint=run.goes_on())
-    return summary
+    return {field: summary.get(field) for field in FIGURES}
 
 
 def _paired(first: RunDir, other: RunDir) -> dict[str, dict[str, float]]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from dsa_lite.api import Run
 from dsa_lite.config import Config
 from dsa_lite.core.cards import MADE_BY
 from dsa_lite.errors import ConfigError, DsaError, ModelError, UsageError
@@ -245,6 +246,13 @@ def test_an_unfinished_run_and_a_lost_base_are_told_plainly(
     with pytest.raises(ModelError, match="lost"):
         export(RunDir.read(copy), "merged", tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_format_that_is_not_known_is_named_with_those_that_are(finished: Path) -> None:
+    with pytest.raises(UsageError, match="'onnx'") as caught:
+        Run(finished).export("onnx")
+    assert "gguf-adapter" in caught.value.hint
+    assert not (finished / "export" / "onnx").exists()
 
 
 def test_quantize_is_refused_where_it_means_nothing(finished: Path, tmp_path: Path) -> None:
