@@ -47,6 +47,23 @@ def test_weights_that_are_no_numbers(backend: str, folder: Path, number: float) 
     assert "NaN or infinity" in refused(backend, folder)
 
 
+def test_an_adapter_that_is_no_numbers_is_not_exported(tmp_path: Path) -> None:
+    from safetensors.numpy import save_file
+
+    from dsa_lite_formats.adapter import read_adapter
+
+    settings = {"peft_type": "LORA", "r": 2, "lora_alpha": 4}
+    (tmp_path / "adapter_config.json").write_text(json.dumps(settings), encoding="utf-8")
+    halves = {"A": np.ones((2, 4), np.float32), "B": np.ones((4, 2), np.float32)}
+    tensors = {f"base_model.model.q.lora_{half}.weight": values for half, values in halves.items()}
+    save_file(tensors, tmp_path / "adapter_model.safetensors")
+    assert read_adapter(tmp_path).rank == 2
+    tensors["base_model.model.q.lora_B.weight"][3, 1] = np.nan
+    save_file(tensors, tmp_path / "adapter_model.safetensors")
+    with pytest.raises(ModelError, match="lora_B"):
+        read_adapter(tmp_path)
+
+
 @pytest.mark.parametrize("value", [10**12, 0, -8, 7, "many", 1.5, True, [8]])
 @pytest.mark.parametrize("name", ["hidden_size", "num_hidden_layers", "vocab_size"])
 def test_sizes_that_the_weights_cannot_have(backend: str, folder: Path, name: str, value: Any) -> None:
