@@ -11,6 +11,7 @@ Nothing is printed and no environment variable is read: settings are arguments, 
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -37,10 +38,14 @@ class Run:
     def __repr__(self) -> str:
         return f"Run({str(self.folder)!r})"
 
+    def _read(self) -> RunDir:
+        """What is not there as it was written comes as a Python warning."""
+        return RunDir.read(self.folder, lambda text: warnings.warn(text, stacklevel=4))
+
     @property
     def summary(self) -> dict[str, Any]:
         """What evaluation/summary.json holds. Raises UsageError while the run is unfinished."""
-        found = RunDir.read(self.folder).read_summary()
+        found = self._read().read_summary()
         if found is None:
             raise UsageError(f"{self.folder} is not finished", hint="go on with it: the same call with the same out")
         return found
@@ -67,7 +72,7 @@ class Run:
 
         Raises UsageError while there is no trained student, or for a question longer than its context.
         """
-        with asking(RunDir.read(self.folder), max_tokens) as reply:
+        with asking(self._read(), max_tokens) as reply:
             return [reply(question, not before) for question in questions]
 
     def data_map(self) -> list[dict[str, Any]]:
@@ -76,11 +81,11 @@ class Run:
         `loss` and `deviation` in nats per token, `weight` (see the setting `dynamics.easy_by`), `region`, `action`,
         `skill`, `problem`, `solved_again` (the teacher's answers when it solved it again), ...
         """
-        return map_rows(RunDir.read(self.folder))
+        return map_rows(self._read())
 
     def export(self, kind: str, out: Path | str | None = None, *, quantize: str = "", force: bool = False) -> Exported:
         """Write the student in another tool's format, as `dsa-lite export --to KIND`."""
-        folder = RunDir.read(self.folder)
+        folder = self._read()
         target = default_out(folder, kind, quantize.upper()) if out is None else Path(out)
         return write_export(folder, kind, target, quantize=quantize.upper(), force=force)
 

@@ -9,15 +9,17 @@ from __future__ import annotations
 import itertools
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from functools import lru_cache
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 from jinja2 import Template, TemplateError, nodes
 from jinja2.ext import Extension, loopcontrols
 from jinja2.parser import Parser
+from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2.visitor import NodeTransformer
 
 from dsa_lite.errors import ModelError
 from dsa_lite.records import Message
@@ -25,6 +27,10 @@ from dsa_lite.student import Tokenizer
 
 #: Stands for what a model writes while a template is rendered, so that its place is certain.
 MARK = "␞target␞"
+#: What a template may do for one chat: turns of loops and calls; letters put together.
+_STEPS, _LETTERS = 50_000, 20_000_000
+#: The budget's name among a template's variables.
+_BUDGET = "dsa_lite_budget"
 #: Used where a model carries none. Without a blank after the last colon: a token holds the blank before its word.
 PLAIN_TEMPLATE = (
     "{% for m in messages %}{{ m['role'].capitalize() + ': ' + m['content'] }}"
@@ -124,7 +130,7 @@ def _render(template: str, messages: Sequence[Message], tokens: Mapping[str, str
         turns[:2] = [{"role": "user", "content": f"{turns[0]['content']}\n\n{turns[1]['content']}"}]
     if parts:
         turns = [{**turn, "content": [{"type": "text", "text": turn["content"]}]} for turn in turns]
-    settings = {**_NO_THINKING, "tools": [] if tools else None, "documents": None, **tokens}
+    settings = {**_NO_THINKING, "tools": [] if tools else None, "documents": None, **tokens, _BUDGET: _Budget()}
     return _compiled(template).render(messages=turns, add_generation_prompt=generation, **settings)
 
 
@@ -148,10 +154,76 @@ class _Generation(Extension):
         return parser.parse_statements(("name:endgeneration",), drop_needle=True)
 
 
+class _Budget:
+    """What one rendering may do: a template is foreign code, and nested loops would take for ever."""
+
+    def __init__(self) -> None:
+        self._steps, self._letters = _STEPS, _LETTERS
+
+    def spend(self, steps: int = 1, letters: int = 0) -> None:
+        self._steps -= steps
+        self._letters -= letters
+        if self._steps < 0 or self._letters < 0:
+            raise TemplateError(f"it takes more than {_STEPS:,} steps or {_LETTERS:,} letters for one chat")
+
+    def each(self, items: Iterable[Any]) -> Iterator[Any]:
+        """What a loop goes over."""
+        for item in items:
+            self.spend()
+            yield item
+
+    def joined(self, *parts: Any) -> str:
+        """What ~ makes."""
+        text = "".join(map(str, parts))
+        self.spend(letters=len(text))
+        return text
+
+
+class _Counted(NodeTransformer):
+    """Has every loop and every ~ ask the budget."""
+
+    def visit_For(self, node: nodes.For) -> nodes.Node:
+        self.generic_visit(node)
+        node.iter = self._asked("each", [cast("nodes.Expr", node.iter)])
+        return node
+
+    def visit_Concat(self, node: nodes.Concat) -> nodes.Node:
+        self.generic_visit(node)
+        return self._asked("joined", node.nodes)
+
+    def _asked(self, what: str, values: list[nodes.Expr]) -> nodes.Expr:
+        return nodes.Call(nodes.Getattr(nodes.Name(_BUDGET, "load"), what, "load"), values, [], None, None)
+
+
+class _Environment(ImmutableSandboxedEnvironment):
+    """Counts loops, calls and what operators make."""
+
+    intercepted_binops = frozenset(("+", "*", "**", "%"))
+
+    def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
+        tree = _Counted().visit(super()._parse(source, name, filename))
+        return cast("nodes.Template", tree)
+
+    def call(self, context: Context, obj: Any, *args: Any, **named: Any) -> Any:
+        context[_BUDGET].spend()
+        return super().call(context, obj, *args, **named)
+
+    def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
+        sizes = [len(side) if isinstance(side, str | list | tuple) else 0 for side in (left, right)]
+        if operator == "*" and any(sizes):  # a text so many times
+            times = next((side for side in (left, right) if isinstance(side, int)), 1)
+            context[_BUDGET].spend(letters=max(sizes) * max(0, times))
+        elif operator == "**" or (operator == "%" and isinstance(left, str)):
+            raise TemplateError(f"no chat template needs {operator} here")
+        else:
+            context[_BUDGET].spend(letters=sum(sizes))
+        return super().call_binop(context, operator, left, right)
+
+
 @lru_cache(maxsize=8)
 def _compiled(template: str) -> Template:
     extensions: list[type[Extension]] = [_Generation, loopcontrols]
-    environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=extensions)
+    environment = _Environment(trim_blocks=True, lstrip_blocks=True, extensions=extensions)
     environment.globals["raise_exception"] = _raise
     environment.globals["strftime_now"] = TODAY.strftime
     environment.filters["tojson"] = _to_json

@@ -31,7 +31,10 @@ FORMATS = {
 
 
 def check_numbers(kind: str, quantize: str) -> None:
-    """Raises UsageError for a number format that the format `kind` has not; "" is every format's usual one."""
+    """Raises UsageError for a format that is not known, and for a number format that it has not; "" is every format's
+    usual one."""
+    if kind not in FORMATS:
+        raise UsageError(f"there is no format called {kind!r}", hint=f"formats: {', '.join(FORMATS)}")
     known = FORMATS[kind].numbers
     if not quantize or quantize in known:
         return

@@ -9,17 +9,24 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dsa_lite.chat import PLAIN_TEMPLATE, end_token
 from dsa_lite.errors import ModelError
 from dsa_lite.model_files import chat_template, check_student, read_json, weight_files
 
+if TYPE_CHECKING:  # the look at a folder needs no numpy
+    import numpy as np
+    from numpy.typing import NDArray
+
 _HINT = "copy or download it again"
+_ADAPTER_HINT = "go on with the run: it is then written again from the last checkpoint, or trained again"
 _SPECIAL = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
 _FILES = ("*.json", "*.safetensors", "*.jinja")
+_SIZES = ("hidden_size", "intermediate_size", "num_attention_heads", "vocab_size")
+_LAYER_BYTES = 256  # what one layer takes in a file at least, by its tensors' names alone
 _WHOLE = 64 << 20  # bytes; bigger files are fingerprinted by their size and two ends
 _END = 1 << 20
 
@@ -62,6 +69,26 @@ def fingerprint(folder: Path) -> str:
                 file.seek(-_END, 2)
                 digest.update(file.read())
     return digest.hexdigest()
+
+
+def saved_adapter(
+    path: Path, shapes: Mapping[str, tuple[int, ...]], read: Callable[[Path], dict[str, NDArray[np.float32]]]
+) -> dict[str, NDArray[np.float32]]:
+    """The tensors that `read` finds in an adapter's file. Raises ModelError where they are not those of `shapes`, or
+    not finite."""
+    import numpy
+
+    try:
+        found = read(path)
+    except Exception as error:  # safetensors raises its own bare kind
+        what = "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read: {error}"
+        raise ModelError(f"the adapter {path} {what}", hint=_ADAPTER_HINT) from error
+    odd = sorted(name for name in {*found, *shapes} if name not in found or found[name].shape != shapes.get(name))
+    if odd:
+        raise ModelError(f"the adapter {path} belongs to another model or shape: {odd[0]}", hint=_ADAPTER_HINT)
+    if broken := [name for name, values in found.items() if not numpy.isfinite(values).all()]:
+        raise ModelError(f"the adapter {path} is broken: {broken[0]} holds NaN or infinity", hint=_ADAPTER_HINT)
+    return found
 
 
 class FolderTokenizer:
@@ -171,6 +198,27 @@ def end_ids(folder: Path) -> list[int]:
             if isinstance(number, int) and number not in found:
                 found.append(number)
     return found
+
+
+def refuse_absurd(folder: Path) -> None:
+    """Raises ModelError for sizes in config.json that the weights beside it cannot have: building such a model would
+    take all memory, or for ever."""
+    config = read_json(folder / "config.json")
+    text = config.get("text_config")
+    settings = {**config, **(text if isinstance(text, dict) else {})}
+    most = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
+    limits = dict.fromkeys(_SIZES, most) | {"num_hidden_layers": max(1, most // _LAYER_BYTES)}
+    odd = [
+        f"{name} = {value!r}"
+        for name, limit in limits.items()
+        if (value := settings.get(name)) is not None
+        and not (isinstance(value, int) and not isinstance(value, bool) and 0 < value <= limit)
+    ]
+    if odd:
+        raise ModelError(
+            f"{folder / 'config.json'} does not belong to the {most:,} bytes of weights beside it: {', '.join(odd)}",
+            hint=_HINT,
+        )
 
 
 def context_tokens(folder: Path) -> int:

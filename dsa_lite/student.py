@@ -168,6 +168,11 @@ class Student(Protocol):
         """Write the adapter alone, in the ecosystem's own format (PEFT: adapter_config.json, adapter_model…)."""
         ...
 
+    def load(self, folder: Path) -> None:
+        """Take over the adapter that `save` wrote, bit for bit; the optimiser stays as it is. Raises ModelError for one
+        that is missing, cut short, of another shape or not finite (`dsa_lite.model_folder.saved_adapter`)."""
+        ...
+
     def save_state(self, folder: Path) -> None:
         """Write adapter, optimiser and random state, for exact resume."""
         ...

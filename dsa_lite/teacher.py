@@ -111,9 +111,18 @@ class Reports(Protocol):
 class Announces(Protocol):
     """A teacher that says how far it is while nothing is finished yet. Ask with `isinstance(teacher, Announces)`."""
 
-    def listen(self, heard: Callable[[int], None]) -> None:
-        """`heard(tokens)` is called from within `write`, about once a second: the tokens written so far of the requests
-        in flight."""
+    def announce(self, heard: Callable[[int], None]) -> None:
+        """From now on `heard(tokens)` is called from within `write`, about once a second: the tokens written so far of
+        the requests in flight."""
+        ...
+
+
+@runtime_checkable
+class Tells(Protocol):
+    """A teacher that says what it waits for. Ask with `isinstance(teacher, Tells)`."""
+
+    def listen(self, say: Callable[[str], None]) -> None:
+        """From now on `say` is given a sentence for the person watching, in the thread that reads the replies."""
         ...
 
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from dsa_lite.errors import ModelError
 from dsa_lite.model_files import read_json
 from dsa_lite_formats.tensors import Floats, Planned, read_tensors, write_tensors
@@ -82,7 +84,9 @@ def _halves(path: Path, pattern: re.Pattern[str]) -> dict[str, dict[str, Floats]
         found = pattern.fullmatch(name)
         if found is None or len(tensor.shape) != 2:
             raise ModelError(f"{path}: {name} is no part of a plain LoRA", hint=_HINT)
-        halves.setdefault(found[1], {})[found[2]] = tensor.floats()
+        values = halves.setdefault(found[1], {})[found[2]] = tensor.floats()
+        if not np.isfinite(values).all():
+            raise ModelError(f"{path}: {name} holds NaN or infinity", hint="copy it again from the run")
     if not halves or any(len(half) != 2 for half in halves.values()):
         raise ModelError(f"{path}: a layer has only half of its adapter", hint="copy it again from the run")
     return halves

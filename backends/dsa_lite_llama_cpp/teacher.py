@@ -131,7 +131,7 @@ class LlamaCppTeacher:
         """See `dsa_lite.teacher.Reports`; 0 before the first reply."""
         return self._in_flight
 
-    def listen(self, heard: Callable[[int], None]) -> None:
+    def announce(self, heard: Callable[[int], None]) -> None:
         """See `dsa_lite.teacher.Announces`."""
         self._heard = heard
         if self._conversation:

@@ -16,6 +16,7 @@ from mlx_lm.utils import load_model
 
 from dsa_lite.errors import ModelError, UsageError
 from dsa_lite.model_files import weight_files
+from dsa_lite.model_folder import refuse_absurd
 from dsa_lite.records import Precision, Quantize
 
 _GROUPS = (64, 32)  # weights that share a scale
@@ -77,10 +78,13 @@ def load_base(folder: Path, device: mx.Device, precision: Precision, quantize: Q
     Raises ModelError for an architecture that mlx-lm does not know, broken or incomplete weights. Call it inside
     `mx.stream(device)`.
     """
+    refuse_absurd(folder)
     try:
         with _random_state_kept(), _meant_files(folder) as meant:
             loaded: Any = load_model(meant, trust_remote_code=False)
-    except (ValueError, KeyError, OSError, RuntimeError, TypeError, AttributeError, ImportError) as error:
+    except (
+        ValueError, KeyError, OSError, RuntimeError, TypeError, AttributeError, ImportError, ArithmeticError
+    ) as error:  # fmt: skip
         lines = " ".join(line.strip() for line in str(error).strip().split("\n")[:4])
         hint = "is its architecture one that mlx-lm knows, and are its files complete?"
         raise ModelError(f"{folder} cannot be loaded: {lines}", hint=hint) from error
@@ -127,6 +131,8 @@ def _taken_apart(model: Any, config: dict[str, Any], folder: Path, device: mx.De
         same = bool(mx.allclose(ours, expected, rtol=0, atol=_TOLERANCE * float(mx.abs(expected).max())))
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise ModelError(f"models of type {config.get('model_type')} do not fit this backend: {error}") from error
+    if not bool(mx.isfinite(expected).all()):
+        raise ModelError(f"the weights in {folder} hold NaN or infinity", hint="copy or download them again")
     if not same:
         kind = config.get("model_type")
         raise ModelError(f"models of type {kind} change their logits in a way this backend does not know")

@@ -13,13 +13,15 @@ import mlx.core as mx
 import numpy as np
 from mlx import nn
 from mlx.utils import tree_unflatten
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 
 from dsa_lite.errors import ModelError
+from dsa_lite.model_folder import saved_adapter
 from dsa_lite.student import StudentOptions
 from dsa_lite_mlx.loading import Base
 from dsa_lite_mlx.memory import Checkpoints
 
+_FILE = "adapters.safetensors"
 _MERGED_BYTES = 2 << 30  # generation keeps merged copies of the layers below this size
 
 
@@ -83,12 +85,20 @@ class LoraModel:
             for layer in plain:
                 layer.effective = None
 
+    def _names(self) -> list[str]:
+        return [f"{name}.{part}" for name in self._layers for part in ("lora_a", "lora_b")]
+
+    def saved(self, folder: Path) -> list[mx.array]:
+        """The values that `save` wrote, in the order of `values`."""
+        shapes = dict(zip(self._names(), (tuple(shape) for shape in self.shapes), strict=True))
+        found = saved_adapter(folder / _FILE, shapes, load_file)
+        return [mx.array(found[name]) for name in self._names()]
+
     def save(self, folder: Path) -> None:
         """Write adapter_config.json and adapters.safetensors, as mlx-lm reads them."""
         folder.mkdir(parents=True, exist_ok=True)
-        names = [f"{name}.{part}" for name in self._layers for part in ("lora_a", "lora_b")]
-        tensors = {name: np.array(value) for name, value in zip(names, self.values, strict=True)}
-        save_file(tensors, folder / "adapters.safetensors", metadata={"format": "mlx"})
+        tensors = {name: np.array(value) for name, value in zip(self._names(), self.values, strict=True)}
+        save_file(tensors, folder / _FILE, metadata={"format": "mlx"})
         options = self._options
         parameters = {
             "rank": options.lora_rank,

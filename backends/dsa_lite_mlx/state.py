@@ -73,11 +73,15 @@ class AdapterState:
             self.values = self._mean
         self._mean, self._counted = None, 0
 
-    def begin(self, values: Sequence[mx.array]) -> None:
-        """These values, and a fresh optimiser."""
+    def take(self, values: Sequence[mx.array]) -> None:
+        """These values; the optimiser stays."""
         flat = _flat(values)
         mx.eval(flat)
         self.values = flat
+
+    def begin(self, values: Sequence[mx.array]) -> None:
+        """These values, and a fresh optimiser."""
+        self.take(values)
         self.reset_optimizer()
 
     def reset_optimizer(self) -> None:

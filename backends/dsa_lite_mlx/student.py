@@ -149,6 +149,11 @@ class MlxStudent:
         with self._bound() as lora:
             lora.save(folder)
 
+    def load(self, folder: Path) -> None:
+        """Take over the adapter that `save` wrote. Raises ModelError for one that does not fit or is broken."""
+        with self._bound() as lora:
+            self._state.take(lora.saved(folder))
+
     def save_state(self, folder: Path) -> None:
         """Write adapter, optimiser and random state, for exact resume."""
         self._state.save(folder, self._about())

@@ -84,7 +84,7 @@ async def _models(server: Server, patience: Patience) -> Outcome:
     """A server that is still loading its model is waited for; one that is not there is not."""
     outcome, nth = await server.models(), 0
     tries = {"busy": patience.tries_when_busy, "failing": patience.tries}
-    while isinstance(outcome, Trouble) and nth < tries.get(outcome.kind, 0) - 1:
+    while isinstance(outcome, Trouble) and nth < tries.get(outcome.kind, 0) - 1 and outcome.pause <= patience.in_all:
         nth += 1
         await asyncio.sleep(max(outcome.pause, min(patience.longest_wait, patience.first_wait * 2.0 ** (nth - 1))))
         outcome = await server.models()

@@ -77,6 +77,8 @@ class Embedding:
             if isinstance(outcome, Refused):
                 return await self._refused(texts, first, outcome)
             said = outcome.said
+            if outcome.pause > self._patience.in_all:
+                break
             await asyncio.sleep(max(outcome.pause, self._patience.first_wait * 2.0**nth))
         raise TeacherError(f"the server {self._server.url} cannot embed texts: {said}", hint=_HINT)
 

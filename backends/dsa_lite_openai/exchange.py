@@ -6,6 +6,7 @@ import asyncio
 import random
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from dsa_lite.errors import TeacherError
@@ -18,6 +19,8 @@ from dsa_lite_openai.server import Answer, Outcome, Patience, Refused, Server, T
 _GONE_HINT = "see what the server says, start it again and repeat the command: what was written is kept"
 #: Requests given up with no answer in between, after which the server counts as gone.
 _GIVEN_UP_IN_A_ROW = 3
+#: A wait that is said at once, s; the failure of a request that is said in any case; what lies between two words, s.
+_WORTH_A_WORD, _WORTH_A_WORD_FROM, _BETWEEN_WORDS = 10.0, 3, 30.0
 
 
 @dataclass
@@ -36,10 +39,20 @@ class _Course:
         return time.monotonic() - self.began
 
 
+def _clock(seconds: float) -> str:
+    """The time so many seconds from now, with its day where that is another."""
+    then, now = time.localtime(time.time() + seconds), time.localtime()
+    return time.strftime("%H:%M:%S" if then[:3] == now[:3] else "%Y-%m-%d %H:%M", then)
+
+
 class Exchange:
     """Answers requests on one server; what it learns from one serves the next."""
 
-    def __init__(self, server: Server, model: str, gate: Gate, patience: Patience) -> None:
+    def __init__(
+        self, server: Server, model: str, gate: Gate, patience: Patience, say: Callable[[str], None] = lambda _: None
+    ) -> None:
+        """`say` is told what is waited for, now and then."""
+        self._say, self._next_word = say, float("-inf")
         self._server = server
         self._model = model
         self._gate = gate
@@ -127,14 +140,34 @@ class Exchange:
         if trouble.kind != "garbage":
             self._gate.limit.overloaded(sent, now)
         tries = {"busy": patience.tries_when_busy, "silent": patience.tries_when_silent, "garbage": 3}
-        if course.troubles[trouble.kind] >= tries.get(trouble.kind, patience.tries):
+        most = tries.get(trouble.kind, patience.tries)
+        put_off = now - course.first_trouble + trouble.pause
+        if trouble.pause > patience.in_all:
+            raise TeacherError(
+                f"the server {self._server.url} asks for a pause until {_clock(trouble.pause)}: {trouble.said}",
+                hint="go on then with the same command: what was written is kept",
+            )
+        if course.troubles[trouble.kind] >= most or put_off > patience.in_all:
             why = f"{trouble.said} ({course.troubles.total()} tries in {course.seconds:.0f} s)"
             if await self._is_gone(course, trouble):
                 raise TeacherError(f"the server {self._server.url} no longer answers: {why}", hint=_GONE_HINT)
             return failed(course.request, why, seconds=course.seconds)
         if trouble.pause:
             self._gate.pause(trouble.pause)
-        return max(trouble.pause, self._back_off(course))
+        wait = max(trouble.pause, self._back_off(course))
+        self._word(trouble, wait, course.troubles[trouble.kind], most, now)
+        return wait
+
+    def _word(self, trouble: Trouble, wait: float, nth: int, most: int, now: float) -> None:
+        """Say what is waited for: at once when the server asks for a long pause, else from the third failure on, and
+        not for each of many requests in flight."""
+        if (wait < _WORTH_A_WORD and nth < _WORTH_A_WORD_FROM) or now < self._next_word:
+            return
+        self._next_word = now + max(wait, _BETWEEN_WORDS)
+        self._say(
+            f"the server {self._server.url}: {trouble.said}; try {nth + 1} of {most} follows in {wait:.0f} s, at "
+            f"{_clock(wait)}"
+        )
 
     async def _is_gone(self, course: _Course, trouble: Trouble) -> bool:
         """Whether it is the server that fails, not one request that it cannot do."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, Future
 from queue import Empty, SimpleQueue
 
@@ -40,7 +40,9 @@ class OpenAITeacher:
             raise
         self._limit = Limit(options.in_flight)
         gate = Gate(self._limit)
-        self._exchange = Exchange(self._server, self._model, gate, patience)
+        self._told: SimpleQueue[str] = SimpleQueue()
+        self._say: Callable[[str], None] = lambda _: None
+        self._exchange = Exchange(self._server, self._model, gate, patience, self._told.put)
         self._embedding = Embedding(self._server, self._model, gate, patience)
 
     @property
@@ -63,6 +65,10 @@ class OpenAITeacher:
         """Empty: how the server works is its own business."""
         return {}
 
+    def listen(self, say: Callable[[str], None]) -> None:
+        """See `dsa_lite.teacher.Tells`."""
+        self._say = say
+
     def write(self, requests: Iterable[Request]) -> Iterator[Reply]:
         """One reply per request, as they finish. Requests are pulled a little ahead of the replies.
 
@@ -84,7 +90,7 @@ class OpenAITeacher:
                     future.add_done_callback(done.put)
                 if not mine:
                     return
-                future = _next(done)
+                future = self._next(done)
                 mine.discard(future)
                 try:
                     reply = future.result()
@@ -94,6 +100,16 @@ class OpenAITeacher:
         finally:
             for future in mine:
                 future.cancel()
+
+    def _next(self, done: SimpleQueue[Future[Reply]]) -> Future[Reply]:
+        """Waits in short turns: one long wait cannot be interrupted on Windows, and there may be something to say."""
+        while True:
+            while not self._told.empty():
+                self._say(self._told.get())
+            try:
+                return done.get(timeout=1.0)
+            except Empty:
+                continue
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """See `dsa_lite.teacher.Embeds`; done by the model that writes. Raises TeacherError where the server cannot."""
@@ -114,12 +130,3 @@ class OpenAITeacher:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
-
-
-def _next(done: SimpleQueue[Future[Reply]]) -> Future[Reply]:
-    """Waits in short turns: one long wait cannot be interrupted on Windows."""
-    while True:
-        try:
-            return done.get(timeout=1.0)
-        except Empty:
-            continue

@@ -11,7 +11,8 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 from transformers.utils import logging as transformers_logging
 
-from dsa_lite.errors import ModelError, UsageError
+from dsa_lite.errors import DsaError, ModelError, UsageError
+from dsa_lite.model_folder import refuse_absurd
 from dsa_lite.records import Precision
 from dsa_lite_torch.base import Base
 from dsa_lite_torch.quantized import import_offline
@@ -51,6 +52,7 @@ def load_base(folder: Path, device: torch.device, dtype: torch.dtype, products: 
     Raises ModelError for an architecture that transformers does not know, broken or incomplete weights.
     """
     import_offline()
+    refuse_absurd(folder)
     local: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     try:
         with _quiet():
@@ -67,8 +69,11 @@ def load_base(folder: Path, device: torch.device, dtype: torch.dtype, products: 
             hint = "copy or download it again"
         raise ModelError(f"{folder} cannot be loaded: {first}", hint=hint) from error
     except Exception as error:
-        if type(error).__module__.split(".")[0] not in ("safetensors", "safetensors_rust"):
+        if isinstance(error, DsaError | MemoryError):
             raise
+        if type(error).__module__.split(".")[0] not in ("safetensors", "safetensors_rust"):
+            said = " ".join(str(error).split())[:300]  # transformers raises of many kinds
+            raise ModelError(f"{folder} cannot be loaded: {said}", hint="copy or download it again") from error
         raise ModelError(f"the weights in {folder} are broken: {error}", hint="copy or download them again") from error
     model, info = loaded
     if info["missing_keys"]:
@@ -110,6 +115,8 @@ def _check_logits(base: Base) -> None:
     with torch.no_grad():
         expected = base.model(input_ids=ids, use_cache=False).logits[0].float()
         ours = base.logits(base.inner(input_ids=ids, use_cache=False).last_hidden_state[0])
+    if not expected.isfinite().all():
+        raise ModelError(f"the weights in {base.folder} hold NaN or infinity", hint="copy or download them again")
     if not torch.allclose(ours, expected, rtol=0, atol=_TOLERANCE * float(expected.abs().max())):
         kind = base.model.config.model_type
         raise ModelError(f"models of type {kind} change their logits in a way this backend does not know")

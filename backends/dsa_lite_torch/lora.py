@@ -15,10 +15,12 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from safetensors.numpy import load_file
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from dsa_lite.errors import ModelError
+from dsa_lite.model_folder import saved_adapter
 from dsa_lite.student import StudentOptions
 from dsa_lite_torch.base import Base
 from dsa_lite_torch.memory import Checkpoints
@@ -26,6 +28,7 @@ from dsa_lite_torch.quantized import Packed
 from dsa_lite_torch.sharding import share_out
 
 _NAME = "default"
+_FILE = "adapter_model.safetensors"
 _MERGED_BYTES = 2 << 30  # generation keeps merged copies of the layers below this size
 
 
@@ -71,14 +74,25 @@ class LoraModel:
         finally:
             self.see, self.enabled = None, True
 
+    def _named(self) -> dict[str, Tensor]:
+        """The values under the names they have in PEFT's file; they are no copies."""
+        from peft import get_peft_model_state_dict
+
+        found = get_peft_model_state_dict(self._peft, adapter_name=_NAME, save_embedding_layers=False)
+        return {name: value.detach() for name, value in found.items()}
+
+    def load(self, folder: Path) -> None:
+        """The values that `save` wrote."""
+        named = self._named()
+        found = saved_adapter(folder / _FILE, {name: tuple(value.shape) for name, value in named.items()}, load_file)
+        for name, value in named.items():
+            value.copy_(torch.from_numpy(found[name]))
+
     def save(self, folder: Path) -> None:
         """Write adapter_config.json and adapter_model.safetensors, as PEFT reads them."""
         folder.mkdir(parents=True, exist_ok=True)
-        from peft import get_peft_model_state_dict
-
-        state = get_peft_model_state_dict(self._peft, adapter_name=_NAME, save_embedding_layers=False)
-        tensors = {name: value.detach().cpu().contiguous().clone() for name, value in sorted(state.items())}
-        save_file(tensors, folder / "adapter_model.safetensors", metadata={"format": "pt"})
+        tensors = {name: value.cpu().contiguous().clone() for name, value in sorted(self._named().items())}
+        save_file(tensors, folder / _FILE, metadata={"format": "pt"})
         config = {**self._peft.peft_config[_NAME].to_dict(), "inference_mode": True}
         # PEFT writes sets in a different order in every process
         content = {name: sorted(value) if isinstance(value, set) else value for name, value in config.items()}

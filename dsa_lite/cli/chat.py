@@ -12,7 +12,7 @@ import click
 
 from dsa_lite.cli.environment import quiet_environment
 from dsa_lite.cli.failure import debug_option
-from dsa_lite.cli.run_name import run_path
+from dsa_lite.cli.run_name import read_run, run_path
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -116,11 +116,10 @@ def _asking(run: Path, versus: bool, max_tokens: int | None) -> Iterator[Ask]:
     """A function that asks the run's student, which stays open meanwhile."""
 
     quiet_environment()
-    from dsa_lite.io.run_folder.rundir import RunDir
     from dsa_lite.stages.finished import asking
 
     wanted = {"before": False, "after": True} if versus else {"after": True}
-    with asking(RunDir.read(run), max_tokens) as reply:
+    with asking(read_run(run), max_tokens) as reply:
         yield lambda question: {name: reply(question, adapter) for name, adapter in wanted.items()}
 
 

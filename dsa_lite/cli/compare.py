@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dsa_lite.cli.failure import debug_option
-from dsa_lite.cli.run_name import run_path
+from dsa_lite.cli.run_name import run_path, told
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -33,7 +33,7 @@ def compare_command(runs: tuple[Path, ...], as_json: bool) -> None:
 
     if len(runs) < 2:
         raise click.UsageError("name two runs or more")
-    found = compare(runs)
+    found = compare(runs, told)
     if as_json:
         from dsa_lite.cli.text import one_json
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dsa_lite.cli.failure import GuardedGroup, debug_option
-from dsa_lite.cli.run_name import run_path
+from dsa_lite.cli.run_name import read_run, run_path
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -113,11 +113,10 @@ def inspect_command(
 
 
 def _inspect_run(path: Path, student: str | None) -> Inspected:
-    from dsa_lite.io.run_folder.rundir import RunDir
     from dsa_lite.stages.finished import config_of, identity_of
     from dsa_lite.stages.inspecting import of_run, round_of
 
-    run = RunDir.read(path)
+    run = read_run(path)
     config, own = config_of(run), identity_of(run)
     choice = _student(own.student, own.backend) if student is None else _student(student)
     reader, tokenizer = _reader(choice, config)

@@ -10,7 +10,7 @@ import click
 
 from dsa_lite.cli.environment import quiet_environment
 from dsa_lite.cli.failure import debug_option
-from dsa_lite.cli.run_name import run_path
+from dsa_lite.cli.run_name import read_run, run_path
 from dsa_lite.formats import FORMATS
 
 if TYPE_CHECKING:
@@ -63,11 +63,10 @@ def export_command(
 
     What was written is loaded afresh and asked held-out questions; answers that differ from the student's are shown.
     """
-    from dsa_lite.io.run_folder.rundir import RunDir
     from dsa_lite.stages.export import default_out, export
 
     quiet_environment()
-    folder = RunDir.read(run)
+    folder = read_run(run)
     quantize = quantize.upper()
     target = out or default_out(folder, kind, quantize)
     items = 0 if no_check else num_items

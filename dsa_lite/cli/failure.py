@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 import traceback
@@ -14,6 +13,7 @@ import click
 
 from dsa_lite.cli.text import clean_lines
 from dsa_lite.errors import DsaError, Interrupted, RunFolderError, UsageError
+from dsa_lite.io.files import cannot_write, stops_writers, system_error
 
 _DEBUG = "dsa_lite.debug"
 _RESUME = "dsa_lite.resume"
@@ -80,9 +80,9 @@ def explain(error: BaseException, resume: str = "") -> tuple[str, int]:
         lines += [f"  {line}" for line in clean_lines(error.hint).splitlines()]
         goes_on = resume if not isinstance(error, UsageError | RunFolderError) else ""
         return "\n".join([*lines, *_on_disk(goes_on)]), error.exit_code
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        where = f" for {clean_lines(str(error.filename))}" if error.filename else ""
-        return "\n".join([f"Error: no space left on the disk{where}", "  free some space first", *_on_disk(resume)]), 1
+    found = system_error(error)
+    if found is not None and stops_writers(found):
+        return explain(cannot_write(str(found.filename or "what this command writes"), found), resume)
     if isinstance(error, MemoryError):
         return "\n".join(["Error: out of memory", "  try a smaller model or smaller batches", *_on_disk(resume)]), 1
     if isinstance(error, OSError):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dsa_lite.cli.failure import debug_option
-from dsa_lite.cli.run_name import RUNS, named_run
+from dsa_lite.cli.run_name import RUNS, named_run, read_run
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -62,11 +62,10 @@ def _read(source: str) -> tuple[SkillGraph, Mapping[str, Score], str]:
     from dsa_lite.errors import UsageError
     from dsa_lite.io.graph_files import scores_by_skill
     from dsa_lite.io.run_folder.run_list import close_runs
-    from dsa_lite.io.run_folder.rundir import RunDir
     from dsa_lite.io.skills import load_skill
 
     if (path := named_run(source)) is not None:
-        run = RunDir.read(path)
+        run = read_run(path)
         return from_node_link(run.read_graph()), scores_by_skill(run.read_summary()), f"Run {path}"
     try:
         pack = load_skill(source)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dsa_lite.cli.failure import debug_option
-from dsa_lite.cli.run_name import run_path
+from dsa_lite.cli.run_name import read_run, run_path
 
 if TYPE_CHECKING:
     from dsa_lite.io.run_folder.rundir import RunDir
@@ -47,10 +47,9 @@ def map_command(
 
     RUN is a run folder or the name of a run. The most telling examples of each region stand first.
     """
-    from dsa_lite.io.run_folder.rundir import RunDir
     from dsa_lite.stages.report import by_region
 
-    folder = RunDir.read(run)
+    folder = read_run(run)
     mapped: Found = by_region(folder)
     found = mapped
     if skill is not None and mapped:

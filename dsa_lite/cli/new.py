@@ -69,7 +69,7 @@ def new_command(
         raise click.UsageError(f"--empty asks no teacher: leave {'--teacher' if teacher else '--docs'} out")
     from dsa_lite.io.skill_template import skill_toml, write_skill
 
-    folder = out or Path(_name(title))
+    folder = out or default_folder(title)
     if empty:
         path = write_skill(folder, skill_toml(_name(title), title))
     else:
@@ -86,10 +86,12 @@ def skill_in_words(context: click.Context, words: str, given: Mapping[str, Any],
     title = " ".join(words.split())
     if " " not in title or given["teacher"] is None or Path(words).expanduser().exists():
         return words
-    folder = Path(_name(title))
+    folder = default_folder(title)
     if not (folder / "skill.toml").is_file():
         if dry_run:
-            raise click.UsageError(f"--dry-run needs a skill that exists: dsa-lite new {shlex.quote(title)}")
+            line = ["dsa-lite", "new", title, "--teacher", given["teacher"]]
+            line += ["--docs", str(given["docs"])] if given["docs"] else []
+            raise click.UsageError(f"--dry-run needs a skill that exists: {shlex.join(line)}")
         path = _write_proposal(context, folder, title, given["teacher"], given["seed"], given["docs"])
         click.echo(f"wrote {path}", err=True)
     return _as_folder(folder)
@@ -99,6 +101,13 @@ def _name(title: str) -> str:
     from dsa_lite.core.graph import skill_id
 
     return skill_id(title)[:_NAME_CHARS].strip("-")
+
+
+def default_folder(title: str) -> Path:
+    """Where a skill goes that is told no other place: its title in small letters, here."""
+    from dsa_lite.io.files import path_name
+
+    return Path(path_name(_name(title)))
 
 
 def _as_folder(folder: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -84,4 +85,4 @@ def _demonstration(job: Job) -> str:
 def _real_models(job: Job) -> str:
     teacher = " --teacher MODEL.gguf" if job.teacher.bundled else ""
     student = " --student MODEL_FOLDER" if job.student.bundled else ""
-    return f"dsa-lite run {job.skill.name}{teacher}{student}"
+    return f"dsa-lite run {shlex.quote(clean(job.source or job.skill.name))}{teacher}{student}"

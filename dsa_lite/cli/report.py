@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from dsa_lite.cli.failure import debug_option
-from dsa_lite.cli.run_name import run_path
+from dsa_lite.cli.run_name import read_run, run_path
 
 
 @click.command(
@@ -30,9 +30,8 @@ def report_command(run: Path, out: Path | None) -> None:
     from dsa_lite.cli.text import clean, size
     from dsa_lite.io.files import write_atomic
     from dsa_lite.io.html import report_page
-    from dsa_lite.io.run_folder.rundir import RunDir
 
-    folder = RunDir.read(run)
+    folder = read_run(run)
     page = report_page(folder)
     if out is None:
         out = folder.write_report(page)

@@ -7,6 +7,7 @@ import shlex
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from dsa_lite.cli.environment import quiet_environment
 from dsa_lite.cli.failure import debug_option, set_resume_line
 from dsa_lite.cli.new import skill_in_words
 from dsa_lite.cli.processes import LaunchedCommand, refuse_single_process
+from dsa_lite.cli.run_name import read_run
 from dsa_lite.cli.within import fit_job, kept, seconds_of
 
 if TYPE_CHECKING:
@@ -122,7 +124,9 @@ def run_command(
                 job, layers, reasons, lambda: found or _survey(job, given, fresh=fresh, quiet=quiet), as_json=as_json
             )
             return
-        set_resume_line(context, resume_line(skill, job.out, given, [name for name, _ in environment(context)]))
+        line = resume_line(skill, job.out, given, [name for name, _ in environment(context)])
+        job = replace(job, command=line)
+        set_resume_line(context, line)
         if not (as_json or quiet):
             from dsa_lite.cli.plan import print_plan
             from dsa_lite.cli.tables import stdout_console
@@ -200,9 +204,8 @@ def _run(job: Job, *, compare: str | None, fresh: bool, as_json: bool, quiet: bo
         return
     from dsa_lite.cli.outcome import print_outcome
     from dsa_lite.cli.tables import stdout_console
-    from dsa_lite.io.run_folder.rundir import RunDir
 
-    print_outcome(stdout_console(), summary, RunDir.read(job.out))
+    print_outcome(stdout_console(), summary, read_run(job.out))
     if compared:
         from dsa_lite.cli.compare import print_comparison
 

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dsa_lite.io.run_folder.rundir import RunDir
 
 #: Where `dsa-lite run` puts a run that is told no other place.
 RUNS = Path("runs")
@@ -17,6 +21,22 @@ def run_path(name: str) -> Path:
 
     path = Path(name).expanduser()
     return named_run(name) or (path if path.exists() else locate(name, RUNS))
+
+
+def read_run(path: Path) -> RunDir:
+    """A run to look at. What is missing there, or not as it was written, is said on stderr."""
+    from dsa_lite.io.run_folder.rundir import RunDir
+
+    return RunDir.read(path, told)
+
+
+def told(text: str) -> None:
+    """A warning about a run, on stderr."""
+    import click
+
+    from dsa_lite.cli.text import clean
+
+    click.echo(f"Warning: {clean(text)}", err=True)
 
 
 def named_run(name: str) -> Path | None:

@@ -16,17 +16,22 @@ Rows = Mapping[str, Mapping[str, Any]]
 
 def scores_by_run(runs: Rows) -> Table:
     """Accuracy with its interval on each held-out set; the bases' come first, once where they are the same."""
-    used = [split for split in SPLITS if any(run["after"][split]["n"] for run in runs.values())]
+    used = [split for split in SPLITS if any(_of(run, "after", split).get("n") for run in runs.values())]
     found = empty_table(("run", "left"), *((SPLITS[split][0], "right") for split in used))
     bases = {name: run["before"] for name, run in runs.items()}
     same = all(base == next(iter(bases.values())) for base in bases.values())
     for name, run in runs.items():
         if not same or name == next(iter(runs)):
             label = "base" if same else f"base of {clean(name)}"
-            found.add_row(Text(label, style="dim"), *(accuracy(run["before"][split], 1) for split in used))
+            found.add_row(Text(label, style="dim"), *(accuracy(_of(run, "before", split), 1) for split in used))
     for name, run in runs.items():
-        found.add_row(Text(clean(name)), *(accuracy(run["after"][split], 1) for split in used))
+        found.add_row(Text(clean(name)), *(accuracy(_of(run, "after", split), 1) for split in used))
     return found
+
+
+def _of(run: Mapping[str, Any], when: str, split: str) -> Mapping[str, Any]:
+    """A figure; empty where the run has no such questions."""
+    return (run[when] or {}).get(split) or {}
 
 
 def paired_table(paired: Mapping[str, Rows]) -> Table:
@@ -45,7 +50,7 @@ def paired_table(paired: Mapping[str, Rows]) -> Table:
 
 def cost_table(runs: Rows) -> Table:
     """Time, tokens written by the teacher and trained on, exercises and regions of each run."""
-    regions = [r for r in REGION_STYLE if any(run["regions"].get(r) for run in runs.values())]
+    regions = [r for r in REGION_STYLE if any((run["regions"] or {}).get(r) for run in runs.values())]
     columns = ("time", "written", "trained", "exercises", *regions)
     found = empty_table(("run", "left"), *((name, "right") for name in columns))
     for name, run in runs.items():
@@ -53,9 +58,9 @@ def cost_table(runs: Rows) -> Table:
             run["teacher_tokens"],
             run["trained_tokens"],
             run["exercises"],
-            *(run["regions"].get(r, 0) for r in regions),
+            *((run["regions"] or {}).get(r, 0) for r in regions),
         ]
-        found.add_row(Text(clean(name)), duration(run["seconds"]), *(f"{count:,}" for count in counts))
+        found.add_row(Text(clean(name)), duration(run["seconds"] or 0), *(f"{count or 0:,}" for count in counts))
     return found
 
 

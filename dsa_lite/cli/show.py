@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dsa_lite.cli.failure import debug_option
-from dsa_lite.cli.run_name import run_path
+from dsa_lite.cli.run_name import read_run, run_path
 
 if TYPE_CHECKING:
     from dsa_lite.io.run_folder.rundir import RunDir
@@ -25,9 +25,7 @@ def show_command(run: Path, as_json: bool) -> None:
 
     RUN is a run folder or the name of a run; it may be unfinished, or being worked on.
     """
-    from dsa_lite.io.run_folder.rundir import RunDir
-
-    folder = RunDir.read(run)
+    folder = read_run(run)
     stages = _stages(folder)
     summary = folder.read_summary()
     if as_json:

@@ -148,15 +148,16 @@ def skills_table(packs: Iterable[SkillPack]) -> Table:
 
 
 def _accuracy_cells(name: str, n: int, old: Row | None, new: Row | None, digits: int = 0) -> list[Text]:
-    change = "" if not (old and new) else points(new["accuracy"] - old["accuracy"], digits)
-    style = ""
-    if old and new:
+    known = bool(old and new and old.get("n") and new.get("n"))
+    change, style = "", ""
+    if known and old and new:
+        change = points(new["accuracy"] - old["accuracy"], digits)
         style = "green" if new["low"] > old["high"] else "red" if new["high"] < old["low"] else ""
     return [Text(name), Text(f"{n:,}"), accuracy(old, digits), accuracy(new, digits), Text(change, style=style)]
 
 
 def accuracy(figure: Row | None, digits: int) -> Text:
-    if figure is None:
+    if not figure or not figure.get("n"):  # no such questions
         return Text("-")
     text = Text(percent(figure["accuracy"], digits))
     interval = f"({100 * figure['low']:.0f}-{100 * figure['high']:.0f})"

@@ -54,7 +54,7 @@ def kept(job: Job) -> str:
 
     return (
         f"The settings chosen for {duration(float(job.within['seconds']))} when this run began are kept; "
-        "--fresh chooses anew."
+        "another --out chooses anew."
     )
 
 

@@ -146,7 +146,8 @@ class Log(Lines, Generic[R]):
             raise ConfigError(
                 f"{self.path} has lines that are no {self.model.__name__}",
                 problems=shortened(problems),
-                hint="put the lines right or delete them; or start over with --fresh",
+                hint="put the lines right, or delete them and go on with the same dsa-lite run command: what can be "
+                "made again then is",
             )
         return records
 

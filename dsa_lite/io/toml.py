@@ -17,6 +17,8 @@ _LOST = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]|^[A-Za-z]:[\t\n]|^[^\t\n]*\S[\t\n]
 
 def read_toml(path: Path) -> dict[str, Any]:
     """The content of a TOML file; ConfigError names the line of a syntax error."""
+    if path.exists() and not path.is_file():  # a pipe would be waited for, for ever
+        raise UsageError(f"{path} is no file", hint="give the path of a file of settings")
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:

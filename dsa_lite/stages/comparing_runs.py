@@ -9,6 +9,7 @@ from typing import Any
 
 from dsa_lite.core.compared import Answers, differing, paired
 from dsa_lite.errors import UsageError
+from dsa_lite.io.jsonl import Warn, silent
 from dsa_lite.io.run_folder.rundir import RunDir
 from dsa_lite.records import Split
 from dsa_lite.stages.evaluate import SPLITS
@@ -18,36 +19,36 @@ FIGURES = ("skill", "teacher", "student", "backend", "seed", "exercises", "teach
            "before", "after", "regions")  # fmt: skip
 
 
-def compare(folders: Sequence[Path]) -> dict[str, Any]:
+def compare(folders: Sequence[Path], warn: Warn = silent) -> dict[str, Any]:
     """The runs' figures, each run against the first on the questions they share, and what differs in their settings.
 
-    Raises UsageError for a run that is not finished or was named twice.
+    `warn` is told what a run does not hold any more. Raises UsageError for one that is not finished or was named twice.
     """
-    runs = _named(folders)
+    runs = _named(folders, warn)
     first, *others = runs
     return {
-        "runs": {name: {field: _summary(run)[field] for field in FIGURES} for name, run in runs.items()},
+        "runs": {name: _summary(run) for name, run in runs.items()},
         "against": first,
         "paired": {name: _paired(runs[first], runs[name]) for name in others},
         "differing": differing({name: _flat(run.settings().get("config", {})) for name, run in runs.items()}),
     }
 
 
-def _named(folders: Sequence[Path]) -> dict[str, RunDir]:
+def _named(folders: Sequence[Path], warn: Warn) -> dict[str, RunDir]:
     """The runs by the shortest name that tells them apart: the folder's own, or its whole path."""
     paths = [folder.expanduser().resolve() for folder in folders]
     if len(set(paths)) < len(paths):
         raise UsageError("the same run was named twice", hint="name each run once")
     names = [path.name for path in paths]
     labels = names if len(set(names)) == len(names) else [str(folder) for folder in folders]
-    return {label: RunDir.read(path) for label, path in zip(labels, paths, strict=True)}
+    return {label: RunDir.read(path, warn) for label, path in zip(labels, paths, strict=True)}
 
 
 def _summary(run: RunDir) -> dict[str, Any]:
     summary = run.read_summary()
     if summary is None:
-        raise UsageError(f"{run.path} is not finished: it has no scores yet", hint=f"see dsa-lite show {run.path}")
-    return summary
+        raise UsageError(f"{run.path} is not finished: it has no scores yet", hint=run.goes_on())
+    return {field: summary.get(field) for field in FIGURES}
 
 
 def _paired(first: RunDir, other: RunDir) -> dict[str, dict[str, float]]:

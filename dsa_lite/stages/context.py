@@ -20,7 +20,7 @@ from dsa_lite.io.plugins import open_student, open_teacher
 from dsa_lite.io.run_folder.rundir import RunDir
 from dsa_lite.records import Skill, SkillPack, Textbook
 from dsa_lite.student import Student, StudentOptions
-from dsa_lite.teacher import Announces, Reports, Teacher, TeacherOptions
+from dsa_lite.teacher import Announces, Reports, Teacher, TeacherOptions, Tells
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,7 @@ class Job:
     """One run, resolved: everything that decides its result stands here.
 
     `within`: the time budget the settings were fitted to, {"seconds", "settings"}; empty where there was none.
+    `source`: what names the skill on a command line; `command`: the line that goes on with the run, where there is one.
     """
 
     skill: SkillPack
@@ -38,6 +39,8 @@ class Job:
     notes: tuple[str, ...] = ()
     documents: Documents | None = None
     within: Mapping[str, Any] = field(default_factory=dict)
+    source: str = ""
+    command: str = ""
 
 
 @dataclass
@@ -89,7 +92,9 @@ class Context:
             )  # fmt: skip
             self._teacher = open_teacher(self.job.teacher.kind, self.job.teacher.source, options)
             if isinstance(self._teacher, Announces):
-                self._teacher.listen(self._heard)
+                self._teacher.announce(self._heard)
+            if isinstance(self._teacher, Tells):
+                self._teacher.listen(lambda text: self.note("teacher", text, warning=True))
         return self._teacher
 
     @property

@@ -15,7 +15,7 @@ from dsa_lite.core.encoding import prompt_text
 from dsa_lite.core.go_template import modelfile
 from dsa_lite.errors import DsaError, MissingExtra, UsageError
 from dsa_lite.formats import FORMATS, check_numbers
-from dsa_lite.io.files import cannot_write, remove, writing
+from dsa_lite.io.files import cannot_write, path_name, remove, system_error, writing
 from dsa_lite.io.plugins import answerer, exporter
 from dsa_lite.io.run_folder.rundir import RunDir
 from dsa_lite.io.training_data import training_data, write_training_data
@@ -58,6 +58,11 @@ def default_out(run: RunDir, kind: str, quantize: str) -> Path:
     return run.exports / (f"{kind}-{quantize}" if quantize else kind)
 
 
+def file_stem(student: str, skill: str) -> str:
+    """What exported files are called, and the model in Ollama, which takes 80 plain letters."""
+    return path_name(f"{Path(student).name}-{skill}", 80, ascii_only=True)
+
+
 def export(
     run: RunDir, kind: str, out: Path, *, quantize: str = "", force: bool = False, items: int = 10,
     say: Callable[[str], None] = lambda _: None,
@@ -76,9 +81,10 @@ def export(
         if kind == "dataset":
             say("writing the examples")
             files = training_data(run)
-            card = dataset_card(identity_of(run).skill, {name: len(rows) for name, rows in files.items()})
+            name = path_name(identity_of(run).skill)
+            card = dataset_card(name, {file: len(rows) for file, rows in files.items()})
             with writing(out):
-                result.notes = write_training_data(files, folder, identity_of(run).skill)
+                result.notes = write_training_data(files, folder, name)
                 _write(folder / "README.md", card)
         else:
             _export_model(run, kind, folder, quantize, items, result, say)
@@ -91,7 +97,7 @@ def _export_model(
 ) -> None:
     who = identity_of(run)
     base = find_folder(who.student)
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{Path(who.student).name}-{who.skill}").strip("-.") or "student"
+    name = file_stem(who.student, who.skill)
     say(f"writing {kind}")
     with _blamed(result.out, folder):
         result.notes += exporter(FORMATS[kind].exporter)(who.student, run.adapter, folder, quantize, name)
@@ -107,7 +113,7 @@ def _export_model(
         result.notes.append("not compared with the student (--no-check)")
     check = result.check
     facts: dict[str, Any] = {
-        "kind": kind, "name": name, "base": who.student, "skill": who.skill, "seed": who.seed,
+        "kind": kind, "name": name, "base": who.student, "skill": " ".join(who.skill.split()), "seed": who.seed,
         "licence": _licence(base), "summary": run.read_summary() or {},
         "files": sorted(p.name for p in folder.iterdir()), "check": check and (check.asked, check.same, check.what),
         "settings": read_json(run.adapter / "adapter_config.json"),
@@ -121,13 +127,18 @@ def _blamed(out: Path, folder: Path) -> Iterator[None]:
     """An exporter reads base and adapter and writes into `folder`: says which of the two an OSError inside is about."""
     try:
         yield
-    except OSError as error:
+    except DsaError:
+        raise
+    except Exception as told:
+        error = system_error(told)
+        if error is None:
+            raise
         read = error.filename2 is None and error.filename is not None  # a failed copy names both
         if read and not Path(os.fsdecode(error.filename)).is_relative_to(folder):
             reason = error.strerror or str(error)
             hint = "the student's folder and the run's adapter/ must be there and readable"
-            raise DsaError(f"cannot read {os.fsdecode(error.filename)}: {reason}", hint=hint) from error
-        raise cannot_write(out, error) from error
+            raise DsaError(f"cannot read {os.fsdecode(error.filename)}: {reason}", hint=hint) from told
+        raise cannot_write(out, error) from told
 
 
 def _check(run: RunDir, kind: str, folder: Path, items: int, notes: list[str]) -> Check | None:

@@ -13,13 +13,13 @@ from pydantic import ValidationError
 from dsa_lite.config import Config
 from dsa_lite.core.encoding import encode_prompt
 from dsa_lite.core.in_use import in_use
-from dsa_lite.errors import ConfigError, DsaError, UsageError
+from dsa_lite.errors import ConfigError, DsaError, RunFolderError, UsageError
 from dsa_lite.io.models.choosing import ModelChoice
+from dsa_lite.io.run_folder.contents import ADAPTER
 from dsa_lite.io.run_folder.rundir import RunDir
 from dsa_lite.io.skills import load_skill
 from dsa_lite.records import Exercise, HeldOutItem, SkillPack
 from dsa_lite.stages.context import Context, Job
-from dsa_lite.stages.learning import load_finished
 from dsa_lite.student import Student
 
 
@@ -59,17 +59,21 @@ def config_of(run: RunDir) -> Config:
 
 
 def require_tuned(run: RunDir) -> None:
-    """Raises UsageError while the run has no trained student."""
+    """Raises UsageError while the run has no trained student, RunFolderError where its adapter is not as written."""
     entry = run.stage("tune")
-    if entry is None or entry.status != "done" or not run.adapter.is_dir():
-        raise UsageError(
-            f"{run.path} has no trained student yet", hint="go on with the same dsa-lite run command and --out first"
+    if entry is None or entry.status != "done":
+        raise UsageError(f"{run.path} has no trained student yet", hint=run.goes_on())
+    broken = {name: what for name, what in run.faults("tune").items() if name.split("/")[0] == ADAPTER}
+    if broken:
+        listed = ", ".join(f"{name} {what}" for name, what in broken.items())
+        raise RunFolderError(
+            f"the trained student of {run.path} is damaged: {listed}", hint=f"to have it written again, {run.goes_on()}"
         )
 
 
 @contextmanager
 def open_finished(run: RunDir) -> Iterator[Student]:
-    """The student as the run left it. Raises DsaError when its base or its last checkpoint is gone or has changed."""
+    """The student as the run left it, out of its adapter. Raises DsaError when that or its base is gone or changed."""
     require_tuned(run)
     who = identity_of(run)
     config = config_of(run)
@@ -78,7 +82,7 @@ def open_finished(run: RunDir) -> Iterator[Student]:
     job = Job(SkillPack(name=who.skill, title=who.skill, topics=()), teacher, student, config, run.path)
     context = Context(job, run, lambda _: None)
     try:
-        load_finished(context, "tune")
+        context.student.load(run.adapter)
         yield context.student
     finally:
         context.close()

@@ -6,6 +6,7 @@ student's state and a position.
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -121,14 +122,21 @@ class Trainer:
 
 
 def load_finished(context: Context, stage: str) -> None:
-    """Bring the student to where a finished stage left it. Raises RunFolderError when that state is lost."""
-    found = context.folder.load_checkpoint(stage)
-    if found is None:
+    """Bring the student to where a finished stage left it. Raises RunFolderError when that state is lost.
+
+    Of tuning the adapter is enough, whose values are those of the last checkpoint.
+    """
+    folder = context.folder
+    found = folder.load_checkpoint(stage)
+    if found is not None:
+        context.student.load_state(found[0])
+    elif stage == "tune" and folder.adapter.is_dir():
+        context.student.load(folder.adapter)
+    else:
         raise RunFolderError(
-            f"{context.folder.path} has no usable checkpoint of its finished stage {stage}",
-            hint="start over with --fresh, or put its folder checkpoints/ back",
+            f"{folder.path} has no usable checkpoint of its finished stage {stage}",
+            hint=f"put its folder checkpoints/ back, or {folder.goes_on()}",
         )
-    context.student.load_state(found[0])
 
 
 def longest(context: Context) -> int:
@@ -154,12 +162,12 @@ def encode_all(
             path = context.folder.path
             raise TrainingError(
                 f"nothing to train on in stage {stage}: no exercise was accepted, or all were removed",
-                hint=f"see why in {path / 'rejected.jsonl'} and with: dsa-lite map {path} --region error; a larger "
-                "teacher (--teacher) may help",
+                hint=f"see why in {path / 'rejected.jsonl'}; a larger teacher (--teacher) may help. What was removed: "
+                f"dsa-lite map {shlex.quote(str(path))} --region error",
             )
         raise TrainingError(
             f"nothing to train on in stage {stage}: none of {len(exercises)} exercises fits {limit} tokens",
-            hint="raise student.max_tokens, or look at the exercises with: dsa-lite show " + str(context.folder.path),
+            hint="raise student.max_tokens, or leave out what is longer",
         )
     return encoded
 

@@ -16,9 +16,11 @@ from dsa_lite.core.fitting import with_budget
 from dsa_lite.core.stage_inputs import what_counts
 from dsa_lite.events import STAGES, Emit, Note, StageFinished, StageStarted
 from dsa_lite.io.documents import Documents, read_documents
+from dsa_lite.io.files import path_name
 from dsa_lite.io.models.choosing import ModelChoice, choose_student, choose_teacher
 from dsa_lite.io.models.found import Places
-from dsa_lite.io.run_folder.contents import RUN
+from dsa_lite.io.run_folder.contents import ADAPTER, RUN
+from dsa_lite.io.run_folder.manifest import Began
 from dsa_lite.io.run_folder.rundir import RunDir
 from dsa_lite.io.settings.files import load_config
 from dsa_lite.io.skills import load_skill
@@ -54,8 +56,8 @@ def prepare(
     documents = read_documents(config.docs) if config.docs.folder else None
     about_models = [choice.note for choice in (teacher_choice, student_choice) if choice.note]
     notes = (*pack.notes, *about_models, *_notes(pack, config, teacher_choice, documents))
-    out = out or _next_folder(pack.name)
-    return Job(pack, teacher_choice, student_choice, config, out, notes, documents, within)
+    out = out or next_folder(pack.name)
+    return Job(pack, teacher_choice, student_choice, config, out, notes, documents, within, source=skill)
 
 
 def _notes(pack: SkillPack, config: Config, teacher: ModelChoice, documents: Documents | None) -> Iterator[str]:
@@ -78,13 +80,12 @@ def _budget_of(out: Path | None) -> Mapping[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _next_folder(skill: str) -> Path:
+def next_folder(skill: str) -> Path:
     """runs/<skill>-<date>-<n>, the first n that is free."""
-    base = Path("runs")
-    number = 1
-    while (base / f"{skill}-{date.today():%Y%m%d}-{number}").exists():
+    stem, number = f"{path_name(skill)}-{date.today():%Y%m%d}", 1
+    while (folder := Path("runs") / f"{stem}-{number}").exists():
         number += 1
-    return base / f"{skill}-{date.today():%Y%m%d}-{number}"
+    return folder
 
 
 def run(job: Job, emit: Emit, *, fresh: bool = False) -> dict[str, Any]:
@@ -94,6 +95,7 @@ def run(job: Job, emit: Emit, *, fresh: bool = False) -> dict[str, Any]:
         identity(job),
         job.config.model_dump(),
         within=job.within,
+        command=job.command,
         fresh=fresh,
         warn=lambda text: emit(Note("run", text, "warning")),
     ) as folder:
@@ -102,9 +104,10 @@ def run(job: Job, emit: Emit, *, fresh: bool = False) -> dict[str, Any]:
             if folder.stage("rehearsal") is None:
                 _preflight(context)
             chain = str(job.config.seed)
+            worked = False
             for name, module in _STAGES.items():
                 chain = _input_hash(context, module, chain)
-                _run_stage(context, name, module, chain)
+                worked |= _run_stage(context, name, module, chain, again=worked and name == report.STAGE)
             summary = folder.read_summary()
             assert summary is not None
             return summary
@@ -118,12 +121,17 @@ def _preflight(context: Context) -> None:
     context.rest_student()
 
 
-def _run_stage(context: Context, name: str, module: ModuleType, input_hash: str) -> None:
+def _run_stage(context: Context, name: str, module: ModuleType, input_hash: str, *, again: bool = False) -> bool:
+    """Whether there was something to do. `again`: also where everything is there."""
     state = context.folder.begin(name, input_hash)
-    if state == "reused":
+    if state == "reused" and not (_damaged(context, name) or again):
         entry = context.folder.stage(name)
         context.emit(StageFinished(name, "reused", entry.seconds if entry else 0.0))
-        return
+        return False
+    if state == "reused":
+        state = _begin_again(context, name, input_hash)
+    if name == tune.STAGE:
+        _bring_pretraining_back(context)
     if state == "changed":
         context.note("run", f"{name}: inputs changed; it and all later stages are done again")
     if name not in _WRITING and name != "tune":
@@ -137,6 +145,48 @@ def _run_stage(context: Context, name: str, module: ModuleType, input_hash: str)
     context.folder.finish(name)
     entry = context.folder.stage(name)
     context.emit(StageFinished(name, "done", entry.seconds if entry else 0.0, summary))
+    return True
+
+
+def _damaged(context: Context, name: str) -> bool:
+    """Whether a finished stage has to be gone on with: what it left is not whole. What is wrong is said in any case."""
+    found = context.folder.faults(name)
+    if not found:
+        return False
+    listed = "; ".join(f"{path} {what}" for path, what in sorted(found.items())[:5])
+    more = f" and {len(found) - 5} more" if len(found) > 5 else ""
+    lost = name == tune.STAGE and not any(path.split("/")[0] == ADAPTER for path in found)
+    goes_on = (
+        "this cannot be made again without training anew, so the student is kept as it is; map and report show what "
+        "is there. Put the file back where you have a copy"
+        if lost
+        else "the stage is gone on with"
+    )
+    context.note("run", f"{name}: {listed}{more}: {goes_on}", warning=True)
+    return not lost
+
+
+def _begin_again(context: Context, name: str, input_hash: str) -> Began:
+    """Open a finished stage once more, with what it left; a tuning whose last state is lost, too, from its start."""
+    if name == tune.STAGE and context.folder.load_checkpoint(name) is None:
+        context.note("run", f"{name}: its checkpoint is lost, too: the student is trained again", warning=True)
+        context.folder.forget(name)
+        return context.folder.begin(name, input_hash)
+    context.folder.reopen(name)
+    return context.folder.begin(name, input_hash)
+
+
+def _bring_pretraining_back(context: Context) -> None:
+    """Tuning starts from where pretraining ended; where that state is lost, it is reached again."""
+    folder, budget = context.folder, context.config.tune.budget_tokens
+    entry = folder.stage(pretrain.STAGE)
+    if entry is None or folder.load_checkpoint(pretrain.STAGE) is not None:
+        return
+    if folder.load_checkpoint(tune.STAGE) is not None and not budget:
+        return
+    context.note("run", "pretrain: its checkpoint is lost: the stage is done again", warning=True)
+    folder.reopen(pretrain.STAGE)
+    _run_stage(context, pretrain.STAGE, pretrain, entry.input_hash)
 
 
 def identity(job: Job) -> dict[str, str]:

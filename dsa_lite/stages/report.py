@@ -199,8 +199,7 @@ def _teacher_tokens(folder: RunDir) -> int:
 
 
 def _trained_tokens(folder: RunDir) -> int:
-    found = [folder.load_checkpoint(stage) for stage in ("pretrain", "tune")]
-    return sum(int(f[1]["tokens"]) for f in found if f is not None)
+    return sum(folder.trained_tokens(stage) for stage in ("pretrain", "tune"))
 
 
 def _write_dynamics(context: Context) -> None:

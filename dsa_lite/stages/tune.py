@@ -71,7 +71,7 @@ def run(context: Context) -> str:
     if settings.average_from < 1:
         context.student.take_average()
         trainer.save()
-    context.student.save(context.folder.adapter)
+    context.folder.save_adapter(context.student.save)
     used = exercise_stage.lessons(context, up_to_round=settings.rounds)
     return f"{len(context.folder.rounds())} rounds, {len(used)} exercises, {trainer.position.tokens:,} tokens trained"
 

@@ -6,6 +6,8 @@ import tempfile
 from contextlib import closing
 from pathlib import Path
 
+from dsa_lite.errors import ModelError
+from dsa_lite.student import Student
 from dsa_lite.testing.example_batches import OPTIONS, RATE, OpenStudent, batches_of
 
 
@@ -21,6 +23,33 @@ def check_resume(open_student: OpenStudent) -> None:
         with closing(open_student(options)) as other:
             other.load_state(Path(name))
             assert [other.step(batch, RATE) for batch in batches] == expected, "a resumed student takes another path"
+
+
+def check_saved_adapter(open_student: OpenStudent) -> None:
+    """A student that loads a saved adapter is the one that saved it; a damaged one is refused and changes nothing."""
+    with tempfile.TemporaryDirectory() as name, closing(open_student(OPTIONS)) as student:
+        first, second = batches_of(student)
+        student.step(first, RATE)
+        student.save(Path(name))
+        with closing(open_student(OPTIONS)) as other:
+            untouched = other.score(second)
+            other.load(Path(name))
+            assert other.score(second) == student.score(second) != untouched, "a loaded adapter is another one"
+        (file,) = Path(name).glob("*.safetensors")
+        whole = file.read_bytes()
+        for damaged in (whole[: len(whole) // 2], whole[:-4] + b"\xff\xff\xff\x7f", b""):
+            file.write_bytes(damaged)
+            with closing(open_student(OPTIONS)) as other:
+                _refuses(other, Path(name))
+                assert other.score(second) == untouched, "a damaged adapter is taken over in part"
+
+
+def _refuses(student: Student, folder: Path) -> None:
+    try:
+        student.load(folder)
+    except ModelError:
+        return
+    raise AssertionError("a damaged adapter is loaded")
 
 
 def check_fork(open_student: OpenStudent) -> None:

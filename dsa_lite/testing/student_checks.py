@@ -23,7 +23,14 @@ from dsa_lite.testing.example_batches import (
     examples_of,
     make_batch,
 )
-from dsa_lite.testing.state_checks import check_average, check_avoid, check_fork, check_reset_optimizer, check_resume
+from dsa_lite.testing.state_checks import (
+    check_average,
+    check_avoid,
+    check_fork,
+    check_reset_optimizer,
+    check_resume,
+    check_saved_adapter,
+)
 
 Training = Callable[[dict[str, Example]], list[Batch]]  # from the six examples to the batches of one round
 
@@ -272,6 +279,7 @@ STUDENT_CHECKS: tuple[Callable[[OpenStudent], None], ...] = (
     check_resume,
     check_fork,
     check_reset_optimizer,
+    check_saved_adapter,
     check_average,
     check_avoid,
     check_generation,

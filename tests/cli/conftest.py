@@ -118,7 +118,7 @@ class FakePipeline(ModuleType):
         return Job(pack, teacher, student, config, out, ("a note",), within=within)
 
     def run(self, job: Any, emit: Any, *, fresh: bool = False) -> dict[str, Any]:
-        self.asked["fresh"] = fresh
+        self.asked |= {"fresh": fresh, "job": job}
         for stage, unit in (("graph", "skills"), ("exercises", "")):
             emit(StageStarted(stage, 40, unit))
             for done in (1, 20, 40):

@@ -65,7 +65,7 @@ def test_one_json_object_and_nothing_else(ask: Any, tuned: Path) -> None:
         (["export", "RUN", "--to", "merged", "--no-check"], 1, "lost"),
         (["export", "NOWHERE", "--to", "peft"], 2, "does not exist"),
         (["ask", "RUN", " "], 2, "empty"),
-        (["ask", "RUN", "2+2?"], 4, "no usable checkpoint"),
+        (["ask", "RUN", "2+2?"], 1, "no such student model folder"),
         (["chat", "RUN", "--max-tokens", "0"], 2, "--max-tokens"),
     ],
 )

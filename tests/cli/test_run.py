@@ -236,7 +236,7 @@ def test_a_resume_line_carries_what_the_environment_sets(monkeypatch: pytest.Mon
     ("error", "code", "words"),
     [
         (TeacherError("writes garbage:\n\x1b[2J{"), 1, "Once this is solved, go on with"),
-        (OSError(errno.ENOSPC, "No space left on device", "/x/y"), 1, "no space left on the disk for /x/y"),
+        (OSError(errno.ENOSPC, "No space left on device", "/x/y"), 1, "no space left on the disk that holds /x/y"),
         (MemoryError(), 1, "out of memory"),
         (RuntimeError("boom"), 1, "this is a bug"),
         (RunFolderError("in use", hint="wait"), 4, "  wait"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
+from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from dsa_lite.chat import MARK, PLAIN_TEMPLATE, end_token, render
 from dsa_lite.errors import ModelError
@@ -164,3 +165,42 @@ class Pieces:
 def test_the_token_that_ends_a_turn(template: str | None, special: str, end: int) -> None:
     assert MARK not in (template or "")
     assert end_token(Pieces(template, special)) == end
+
+
+LOOP = "{% for i in range(99999) %}"
+WITHOUT_END = {
+    "nested loops": LOOP * 3 + "{% endfor %}" * 3 + "{{ messages[0].content }}",
+    "nested loops that write": LOOP * 3 + "x" + "{% endfor %}" * 3,
+    "loops over a text": "{% set t = 'x' * 10000 %}"
+    + "{% for a in t %}" * 3 + "{% endfor %}" * 3,
+    "a macro that calls itself twice": "{% macro f(n) %}{% if n %}{{ f(n - 1) }}{{ f(n - 1) }}{% endif %}{% endmacro %}"
+    "{{ f(60) }}",
+    "a power": "{{ 10 ** 10 ** 10 }}",
+    "a text many times": "{{ 'x' * 10000000000 }}",
+    "a wide format": "{{ '%9999999999d' % 1 }}",
+    "doubling": "{% set ns = namespace(s='x') %}{% for i in range(100) %}{% set ns.s = ns.s + ns.s %}{% endfor %}",
+    "doubling by joining": "{% set ns = namespace(s='x') %}"
+    "{% for i in range(99) %}{% set ns.s = ns.s ~ ns.s %}{% endfor %}",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", WITHOUT_END)
+def test_a_template_without_end_is_refused(kind: str) -> None:
+    with pytest.raises(ModelError, match="chat template fails"):
+        render(WITHOUT_END[kind], [USER], special_tokens=TOKENS, add_generation_prompt=True)
+
+
+def test_counting_changes_nothing() -> None:
+    """Every variable of a loop, its length, recursion, calls, operators and filters are jinja2's own."""
+    template = (
+        "{% for m in messages %}{{ loop.index }}/{{ loop.length }}{{ ' last' if loop.last }}"
+        "{{ loop.previtem is defined }}"
+        "{{ m.role ~ ':' ~ loop.index0 }}{{ '-' * 3 + m.content }}{% else %}none{% endfor %}"
+        "{% for k, v in {'b': 1, 'a': 2}.items() %}{{ k }}{{ v * 2 + 1 }}{% endfor %}"
+        "{% for n in [1, [2, 3]] recursive %}{{ loop(n) if n is iterable else n }}{% endfor %}"
+        "{% for x in undefined_thing %}never{% endfor %}{{ 7 % 4 }}{{ [1] + [2] }}"
+        "{% macro f(x) %}<{{ x }}>{% endmacro %}{{ f(1) ~ f(2) }}"
+    )
+    plain = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True).from_string(template)
+    expected = plain.render(messages=[m.model_dump() for m in (SYSTEM, USER, REPLY)])
+    assert render(template, [SYSTEM, USER, REPLY], special_tokens={}, add_generation_prompt=False) == expected

@@ -10,11 +10,13 @@ from typing import Any
 
 import pytest
 
+from dsa_lite.api import Run
 from dsa_lite.config import Config
 from dsa_lite.core.cards import MADE_BY
 from dsa_lite.errors import ConfigError, DsaError, ModelError, UsageError
 from dsa_lite.io.run_folder.rundir import RunDir
 from dsa_lite.records import TOO_LONG, Decision, Exercise, HeldOutItem, Rejected, Textbook
+from dsa_lite.stages import export as exporting
 from dsa_lite.stages.export import export
 from dsa_lite.stages.finished import open_finished, probes, replies
 
@@ -90,14 +92,16 @@ def test_an_export_answers_as_the_student_does(kind: str, finished: Path, tmp_pa
     assert [p.name for p in tmp_path.iterdir()] == ["out"], "nothing is left beside it"
 
 
-def test_a_difference_is_found_and_shown(finished: Path, tmp_path: Path) -> None:
+def test_a_difference_is_found_and_shown(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from safetensors.numpy import load_file, save_file
 
-    copy = tmp_path / "run"
-    shutil.copytree(finished, copy)
-    weights = copy / "adapter" / "adapter_model.safetensors"
+    weights = tmp_path / "other" / "adapter_model.safetensors"
+    shutil.copytree(finished / "adapter", weights.parent)
     save_file({name: 0 * value for name, value in load_file(weights).items()}, weights)
-    result = export(RunDir.read(copy), "merged", tmp_path / "out", items=4)
+    real = exporting.exporter("merged")
+    wrong = lambda base, adapter, *rest: real(base, weights.parent, *rest)  # noqa: E731
+    monkeypatch.setattr(exporting, "exporter", lambda kind: wrong)
+    result = export(RunDir.read(finished), "merged", tmp_path / "out", items=4)
     assert result.check is not None
     assert result.check.same < 4
     assert result.check.first is not None
@@ -238,10 +242,17 @@ def test_an_unfinished_run_and_a_lost_base_are_told_plainly(
     for name in ("run.toml", "manifest.json"):
         text = (finished / name).read_text(encoding="utf-8")
         (copy / name).write_text(text.replace(str(tiny_model_folder), str(tmp_path / "lost")), encoding="utf-8")
-    (copy / "adapter").mkdir()
+    shutil.copytree(finished / "adapter", copy / "adapter")
     with pytest.raises(ModelError, match="lost"):
         export(RunDir.read(copy), "merged", tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_format_that_is_not_known_is_named_with_those_that_are(finished: Path) -> None:
+    with pytest.raises(UsageError, match="'onnx'") as caught:
+        Run(finished).export("onnx")
+    assert "gguf-adapter" in caught.value.hint
+    assert not (finished / "export" / "onnx").exists()
 
 
 def test_quantize_is_refused_where_it_means_nothing(finished: Path, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from dsa_lite.errors import DsaError, RunFolderError
+from dsa_lite.errors import RunFolderError
 from dsa_lite.events import STAGES, Event, Note, StageFinished, StageProgress, StageStarted
 from dsa_lite.io.run_folder.rundir import RunDir
 from dsa_lite.stages import pipeline
@@ -141,16 +141,6 @@ def test_another_seed_in_the_same_folder_is_refused_and_fresh_starts_over(desk: 
     desk.run(fresh=True)
     assert stages(desk, StageStarted) == list(STAGES)
     assert not undisturbed.differs_from(desk.result("run"))
-
-
-@pytest.mark.parametrize("stage", ["pretrain", "tune"])
-def test_a_lost_state_is_said_instead_of_going_on_without_it(desk: Any, stage: str) -> None:
-    for folder in (desk.folder / "run" / "checkpoints").glob(f"{stage}-*"):
-        shutil.rmtree(folder)
-    changed = {"tune": {"epochs": 2}} if stage == "pretrain" else {"evaluate": {"limit": 1}}
-    with pytest.raises(DsaError, match=f"{stage}.*checkpoint|checkpoint.*{stage}") as caught:
-        desk.run(**changed)
-    assert "--fresh" in caught.value.hint
 
 
 def test_a_damaged_checkpoint_in_mid_stage_is_said_and_the_stage_begun_again(desk: Any, undisturbed: Any) -> None:

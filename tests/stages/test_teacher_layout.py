@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -68,3 +69,16 @@ def test_a_run_that_goes_on_asks_for_as_many_slots(desk: Any, monkeypatch: pytes
     (desk.folder / "a" / "teacher.json").write_text('{"slots": "many"}')
     with desk.context(None, "a") as context:
         assert context.folder.teacher_slots() == 0
+
+
+def test_what_a_teacher_waits_for_is_a_warning(desk: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Waiting(ScriptedTeacher):
+        def listen(self, say: Callable[[str], None]) -> None:
+            self.say = say
+
+    teacher = Waiting({})
+    monkeypatch.setattr(context_module, "open_teacher", lambda kind, source, options: teacher)
+    with desk.context(None) as context:
+        assert context.teacher is teacher
+        teacher.say("the server is asked again in 11 s")
+    assert desk.warnings() == ["the server is asked again in 11 s"]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from dsa_lite.core.own_words import in_own_words
-from dsa_lite.errors import UsageError
+from dsa_lite.errors import ConfigError, DsaError, UsageError
 from dsa_lite.io.files import read_json, write_atomic, write_json
 from dsa_lite.io.jsonl import Events, Log, Warn
 from dsa_lite.io.toml import read_toml
@@ -49,6 +50,18 @@ OUTPUTS: Mapping[str, tuple[str, ...]] = {
     "report": (REPORT,),
 }
 
+#: What is counted and hashed when a stage is done, as patterns. Later stages append to the files shared between them.
+RECORDED: Mapping[str, tuple[str, ...]] = {
+    "graph": (PREREQUISITES, GRAPH, REJECTED),
+    "textbooks": (TEXTBOOKS, REJECTED),
+    "exercises": (EXERCISES, VOTES, SET_ASIDE, REJECTED),
+    "rehearsal": (REHEARSAL, OWN_ANSWERS, OWN_WORDS, REJECTED),
+    "pretrain": (),
+    "tune": (f"{ROUNDS}/**/*", f"{ADAPTER}/**/*", EXERCISES, VOTES, REJECTED),
+    "evaluate": (f"{EVALUATION}/before-*.jsonl", f"{EVALUATION}/after-*.jsonl"),
+    "report": (REPORT, f"{DYNAMICS}/*", f"{EVALUATION}/summary.json", f"{EVALUATION}/items-*.jsonl"),
+}
+
 
 class Contents:
     """Of one run's folder; what is missing reads as empty."""
@@ -57,7 +70,7 @@ class Contents:
         self.path = path
         self.warn = warn
         self._logs: dict[str, Log[Any]] = {}
-        self._teacher_layout = read_json(path / TEACHER) or {}
+        self._teacher_layout = self._tolerated(TEACHER)
         self.events_log = Events(path / EVENTS, warn)
 
     def close(self) -> None:
@@ -70,10 +83,34 @@ class Contents:
         """The content of run.toml: tables identity, versions, config."""
         return read_toml(self.path / RUN)
 
+    def goes_on(self) -> str:
+        """What to type to go on with the run, as the rest of a sentence: the line itself, where it is known."""
+        typed = command_of(self.path)
+        line, at = str(typed.get("line", "")), str(typed.get("folder", ""))
+        if not line:
+            return f"go on with the same dsa-lite run command and --out {shlex.quote(str(self.path))}"
+        return f"go on with: {line}" if at == str(Path.cwd()) else f"go on with: cd {shlex.quote(at)} && {line}"
+
+    def _rebuilt(self) -> str:
+        """The hint for a broken file that follows from others."""
+        return f"it is written anew from what the run holds: {self.goes_on()}"
+
     def _log(self, name: str, model: type[R]) -> Log[R]:
         if name not in self._logs:
+            self._about_to_read(name)
             self._logs[name] = Log(self.path / name, model, self.warn)
         return self._logs[name]
+
+    def _about_to_read(self, name: str) -> None:
+        """For those who compare what is there with what was written."""
+
+    def _tolerated(self, name: str) -> dict[str, Any]:
+        """A file that nothing depends on: said and passed over where it is broken."""
+        try:
+            return read_json(self.path / name, "") or {}
+        except ConfigError as error:
+            self.warn(f"{error.message}; the run goes on without it")
+            return {}
 
     def decompositions(self) -> Log[Decomposition]:
         return self._log(PREREQUISITES, Decomposition)
@@ -123,7 +160,7 @@ class Contents:
         write_json(self.path / ROUNDS / f"{round:02d}" / "round.json", facts)
 
     def read_round(self, round: int) -> dict[str, Any]:
-        return read_json(self.path / ROUNDS / f"{round:02d}" / "round.json") or {}
+        return self._tolerated(f"{ROUNDS}/{round:02d}/round.json")
 
     def graded(self, when: Literal["before", "after"], split: Split) -> Log[Graded]:
         return self._log(f"{EVALUATION}/{when}-{split}.jsonl", Graded)
@@ -177,15 +214,15 @@ class Contents:
         write_json(self.path / GRAPH, graph)
 
     def read_graph(self) -> dict[str, Any]:
-        if (graph := read_json(self.path / GRAPH)) is None:
-            raise UsageError(f"{self.path} has no {GRAPH} yet", hint="go on with the run first")
+        if (graph := read_json(self.path / GRAPH, self._rebuilt())) is None:
+            raise UsageError(f"{self.path} has no {GRAPH} yet", hint=self.goes_on())
         return graph
 
     def write_summary(self, summary: Mapping[str, Any]) -> None:
         write_json(self.path / EVALUATION / "summary.json", summary)
 
     def read_summary(self) -> dict[str, Any] | None:
-        return read_json(self.path / EVALUATION / "summary.json")
+        return read_json(self.path / EVALUATION / "summary.json", self._rebuilt())
 
     @property
     def report(self) -> Path:
@@ -199,3 +236,12 @@ class Contents:
         """One epoch in Dataset Cartography's layout: guid, logits_epoch_<n>, gold."""
         text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
         write_atomic(self.path / DYNAMICS / f"dynamics_epoch_{epoch}.jsonl", text)
+
+
+def command_of(folder: Path) -> dict[str, Any]:
+    """The table [command] of a run file; empty where there is none."""
+    try:
+        found = read_toml(folder / RUN).get("command")
+    except DsaError:
+        return {}
+    return found if isinstance(found, dict) else {}

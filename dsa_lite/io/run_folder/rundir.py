@@ -15,20 +15,24 @@ from dsa_lite.io.files import remove, write_atomic, writing
 from dsa_lite.io.jsonl import Warn, silent
 from dsa_lite.io.run_folder import checkpoints
 from dsa_lite.io.run_folder.contents import (
+    ADAPTER,
     CHECKPOINTS,
     EVENTS,
     EXPORT,
     LOCK,
     MANIFEST,
     OUTPUTS,
+    RECORDED,
     REJECTED,
     RUN,
     STATIC,
     TEACHER,
     Contents,
+    command_of,
 )
 from dsa_lite.io.run_folder.lock import Lock
 from dsa_lite.io.run_folder.manifest import Began, Ledger, StageEntry, differences
+from dsa_lite.io.run_folder.outputs import fault, faults, measured
 from dsa_lite.io.toml import read_toml, to_toml
 from dsa_lite.records import Record
 
@@ -43,7 +47,7 @@ class RunDir(Contents):
     def __init__(self, path: Path, lock: Lock | None, warn: Warn) -> None:
         super().__init__(path, warn)
         self._lock = lock
-        self._ledger = Ledger(path / MANIFEST)
+        self._ledger = Ledger(path / MANIFEST, self.goes_on(), warn if lock else None)
 
     @classmethod
     def open(
@@ -53,12 +57,14 @@ class RunDir(Contents):
         resolved: Mapping[str, Any],
         *,
         within: Mapping[str, Any] | None = None,
+        command: str = "",
         fresh: bool = False,
         warn: Warn = silent,
     ) -> RunDir:
         """Create the folder or go on with it. A run of another identity raises RunFolderError, unless `fresh`.
 
-        `within`: a time budget and the settings of `resolved` that were chosen for it.
+        `within`: a time budget and the settings of `resolved` that were chosen for it. `command`: the line that goes on
+        with the run, given where this process is.
         """
         _refuse_foreign(folder)
         lock = Lock(folder / LOCK, folder)
@@ -71,7 +77,9 @@ class RunDir(Contents):
             run = cls(folder, lock, warn)
             versions = {"dsa-lite": __version__, "python": platform.python_version(), "system": platform.platform()}
             tables = {"identity": identity, "versions": versions, "config": resolved}
-            write_atomic(folder / RUN, to_toml(tables | ({"within": within} if within else {})))
+            typed = {"line": command, "folder": str(Path.cwd())} if command else command_of(folder)
+            extra = {name: table for name, table in (("within", within), ("command", typed)) if table}
+            write_atomic(folder / RUN, to_toml(tables | extra))
         except BaseException:
             lock.release()
             raise
@@ -112,8 +120,47 @@ class RunDir(Contents):
         self._ledger.add_seconds(stage, seconds)
 
     def finish(self, stage: str) -> None:
+        """The stage is done: what it left behind is counted and hashed."""
         self.sync()
-        self._ledger.finish(stage)
+        self._ledger.finish(stage, measured(self.path, RECORDED[stage]), self._checkpoint_tokens(stage))
+
+    def faults(self, stage: str) -> dict[str, str]:
+        """What a finished stage wrote and is not there any more, or not as it was: path in the folder -> what is wrong.
+
+        Runs of versions that counted nothing are only asked for the adapter.
+        """
+        entry = self.stage(stage)
+        if entry is None or entry.status != "done":
+            return {}
+        found = faults(self.path, entry.outputs)
+        missing = stage == "tune" and not self.adapter.is_dir()
+        return {ADAPTER: "is missing"} if missing else found
+
+    def reopen(self, stage: str) -> None:
+        """Go on with a finished stage, whose outputs are not whole any more."""
+        for log in self._logs.values():
+            log.close()
+        self._logs.clear()
+        self._ledger.reopen(stage)
+
+    def forget(self, stage: str) -> None:
+        """Have the next `begin` remove what the stage and all later ones left, and start them anew."""
+        self._ledger.forget(stage)
+
+    def _about_to_read(self, name: str) -> None:
+        """Those who only look are told when a file holds less than was written; a run mends it."""
+        expected = self._ledger.expected().get(name) if self._lock is None else None
+        if expected is not None and (what := fault(self.path / name, expected)):
+            self.warn(f"{self.path / name} {what}: what is shown comes from that; {self.goes_on()}")
+
+    def trained_tokens(self, stage: str) -> int:
+        """Target tokens that a training stage was trained on so far."""
+        entry = self.stage(stage)
+        return (entry.tokens if entry else 0) or self._checkpoint_tokens(stage)
+
+    def _checkpoint_tokens(self, stage: str) -> int:
+        found = self.load_checkpoint(stage) if stage in ("pretrain", "tune") else None
+        return int(found[1].get("tokens", 0)) if found else 0
 
     def seconds(self) -> float:
         """Working time of all stages and attempts, s."""
@@ -162,11 +209,17 @@ class RunDir(Contents):
         self.rejected().keep(lambda line: _field(line, "stage") not in stages)
         if "tune" in stages:
             self._only_first_round()
+        self._ledger.remeasure(lambda names: measured(self.path, tuple(names)))
 
     def save_checkpoint(self, stage: str, write: Callable[[Path], None], meta: Mapping[str, Any]) -> None:
         """`write` fills an empty folder; it takes the place of the stage's last checkpoint once it is whole on disk."""
         self.sync()
         checkpoints.save(self.path / CHECKPOINTS, stage, write, meta)
+
+    def save_adapter(self, write: Callable[[Path], None]) -> None:
+        """`write` fills the adapter's folder."""
+        with writing(self.adapter):
+            write(self.adapter)
 
     def load_checkpoint(self, stage: str) -> tuple[Path, dict[str, Any]] | None:
         return checkpoints.load(self.path / CHECKPOINTS, stage, self.warn)
@@ -200,10 +253,10 @@ def require_same(folder: Path, identity: Mapping[str, str]) -> None:
     """Raises RunFolderError naming what sets the run there apart from the one asked for."""
     was = read_toml(folder / RUN).get("identity")
     if not isinstance(was, dict):
-        raise ConfigError(f"{folder / RUN} has no table [identity]", hint="start over with --fresh")
+        raise ConfigError(f"{folder / RUN} has no table [identity]", hint="put it back, or choose another --out")
     if listed := differences(was, identity):
         message = "\n".join([f"{folder} holds another run", *(f"  - {line}" for line in listed)])
-        raise RunFolderError(message, hint="start over there with --fresh, or choose another --out")
+        raise RunFolderError(message, hint="choose another --out; with --fresh that run would be deleted")
 
 
 def _empty(folder: Path) -> None:
