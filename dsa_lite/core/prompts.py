@@ -145,10 +145,10 @@ class Prompts:
         if not self._text or not varied or self._pack.checker != "math":
             return ""
         rng = np.random.default_rng(seed_of(self._seed, f"{id}/attributes"))
-        setting = SETTINGS[rng.integers(len(SETTINGS))]
+        setting = SETTINGS[int(rng.integers(len(SETTINGS)))]
         if cases and not any(len(case.problem.split()) >= _STORY for case in cases):
             setting = ""
-        drawn = draw(cases[rng.integers(len(cases))], rng) if cases else ()
+        drawn = draw(cases[int(rng.integers(len(cases)))], rng) if cases else ()
         return _line("setting", setting) + _line("numbers", " and ".join(drawn))
 
     def _request(

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
+from dsa_lite.core.escapes import BrokenText, restored
 from dsa_lite.errors import TeacherError
 from dsa_lite.io.jsonl import Log
 from dsa_lite.records import Decomposition, Exercise, Rejected, Textbook
@@ -178,7 +179,10 @@ def _judge(writing: Writing[R], slot: Slot, reply: Reply) -> R | Refusal:
         return Refusal("unfinished", f"cut off after {reply.tokens_out} tokens")
     if reply.finish == "error":
         return Refusal("not written", reply.error)
-    return writing.read(slot, reply)
+    try:
+        return writing.read(slot, reply.model_copy(update={"text": restored(reply.text)}))
+    except BrokenText as fault:
+        return Refusal("control character", str(fault))
 
 
 def _reject(
