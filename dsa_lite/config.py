@@ -41,7 +41,7 @@ class TeacherSettings(Section):
     min_yield: float = Field(
         default=0.1, ge=0, le=1, description="a stage stops when a smaller share of its replies than this is usable"
     )
-    min_replies: int = Field(default=40, ge=1, description="replies seen before min_yield is judged")
+    min_replies: int = Field(default=20, ge=1, description="replies seen before min_yield is judged")
 
 
 class StudentSettings(Section):
