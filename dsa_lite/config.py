@@ -118,6 +118,11 @@ class ExerciseSettings(Section):
         pattern=r"^(none|program|vote:[1-9])$",
         description="program: wrong arithmetic is rejected; vote:K: also what K new solutions do not confirm",
     )
+    on_topic: bool = Field(
+        default=True,
+        description="an exercise of one skill that the teacher, shown all of them, sorts under another is rejected; "
+        "only where teacher.form is text",
+    )
     near_duplicate: float = Field(
         default=0.8,
         gt=0,

@@ -11,7 +11,7 @@ from typing import Literal
 
 from dsa_lite.records import Checker, Form, WorkedCase
 
-Task = Literal["prerequisites", "textbook", "exercise", "variant", "compose", "solve"]
+Task = Literal["prerequisites", "textbook", "exercise", "variant", "compose", "solve", "topic"]
 
 _JSON_EXERCISE = """Reply with one JSON object with the keys "problem", "solution" and "answer".
 - problem: a self-contained question with exactly one right answer that can be checked. Do not hint at the solution.
@@ -49,6 +49,11 @@ _TEXT_SOLVE = """You solve an exercise of a course on {subject}. {about}
 Solution: step by step, one a line, each one short calculation or fact.
 Answer: the final answer alone."""
 
+_TOPIC = """You sort the exercises of a course on {subject} by topic. Say to which one topic the given problem belongs.
+The topics:
+{topics}
+Answer: the name of the topic, spelled the same."""
+
 INSTRUCTIONS: dict[Form, dict[Task, str]] = {
     "json": {
         "prerequisites": _PREREQUISITES,
@@ -57,6 +62,7 @@ INSTRUCTIONS: dict[Form, dict[Task, str]] = {
         "variant": _VARIANT + _JSON_EXERCISE,
         "compose": _COMPOSE + _JSON_EXERCISE,
         "solve": _JSON_SOLVE,
+        "topic": _TOPIC,
     },
     "text": {
         "prerequisites": _PREREQUISITES,
@@ -65,6 +71,7 @@ INSTRUCTIONS: dict[Form, dict[Task, str]] = {
         "variant": _VARIANT + _TEXT_EXERCISE,
         "compose": _COMPOSE + _TEXT_EXERCISE,
         "solve": _TEXT_SOLVE,
+        "topic": _TOPIC,
     },
 }
 

@@ -46,11 +46,21 @@ def numbers(problem: str) -> tuple[str, ...]:
     return tuple(m[0] + ("%" if problem[m.end() :].lstrip().startswith("%") else "") for m in _NUMBER.finditer(problem))
 
 
+def constants(case: WorkedCase) -> frozenset[str] | None:
+    """The numbers of a solution's steps that are neither in its problem nor results of earlier steps; None where a
+    program cannot follow the steps."""
+    plan = _Plan.of(case)
+    if plan is None:
+        return None
+    return frozenset(t for step in plan.steps for t in step if isinstance(t, str) and t[0].isdigit())
+
+
 def steadiness(cases: Sequence[WorkedCase]) -> int:
-    """How well worked cases show one way: a point where all take the same steps, and one for each that a program can
-    follow with other numbers."""
-    shapes = {shape(case.solution) for case in cases}
-    return (len(shapes) == 1) + sum(_Plan.of(case) is not None for case in cases)
+    """How well worked cases show one way, 0 to 3: a point where all take the same steps, one where a program can follow
+    them all, one where it does so with the same constants."""
+    found = [constants(case) for case in cases]
+    followed = None not in found
+    return (len({shape(case.solution) for case in cases}) == 1) + followed + (followed and len(set(found)) == 1)
 
 
 def draw(case: WorkedCase, rng: np.random.Generator) -> tuple[str, ...]:

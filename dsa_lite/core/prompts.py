@@ -23,6 +23,7 @@ from dsa_lite.teacher import Request
 
 _WORDS_PER_TOKEN = 0.6  # of a length that is named: what runs over is cut off
 _STORY = 8  # words from which a worked problem tells of something: then a new one is given a setting
+_TOPIC_TOKENS = 24  # of a topic's name
 _Turns = list[tuple[str, str]]
 
 #: Marks by which chat templates tell turns apart; a document must not bring its own.
@@ -97,6 +98,14 @@ class Prompts:
         turns = [(self._solve(case.problem), _solution(case)) for _, case in self._shown()]
         system = self._system("solve", skills)
         return self._request(id, system, turns, self._solve(problem), max_tokens, SOLUTION_SCHEMA, passages)
+
+    def topic(self, id: str, skills: Sequence[Skill], problem: str) -> Request:
+        """To which of the skills a problem belongs; the reply's answer is a name. In the form "text" alone."""
+        name, about, _, cases = SHOWN[self._pack.checker]
+        listed = [f"- {s.name}: {s.description}".rstrip(": ") for s in skills]
+        system = self._system("topic", [], topics="\n".join([*listed, f"- {name}: {about}"]))
+        turns = [(f"problem: {case.problem}", f"Answer: {name}") for case in cases[:1]]
+        return self._request(id, system, turns, f"problem: {problem}", _TOPIC_TOKENS, None)
 
     def _solve(self, problem: str) -> str:
         return f"task: solve\nsubject: {self._pack.title}\nproblem: {problem}"

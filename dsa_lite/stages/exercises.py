@@ -8,18 +8,18 @@ from dsa_lite.core.answers import reduced
 from dsa_lite.core.graph import SkillGraph
 from dsa_lite.core.in_use import in_use
 from dsa_lite.core.overlap import OverlapIndex
-from dsa_lite.core.procedures import naming, shape
+from dsa_lite.core.procedures import constants, naming, shape
 from dsa_lite.core.replies import read_exercise
 from dsa_lite.core.steps import arithmetic_steps
 from dsa_lite.io.answers.checker import AnswerChecker
-from dsa_lite.records import Difficulty, Exercise, Origin, Textbook
+from dsa_lite.records import Difficulty, Exercise, Origin, Textbook, WorkedCase
 from dsa_lite.stages import graph as graph_stage
 from dsa_lite.stages import setting_aside
 from dsa_lite.stages import textbooks as textbook_stage
 from dsa_lite.stages.context import Context
 from dsa_lite.stages.held_out import HeldOutGuard
 from dsa_lite.stages.own_exercises import take_over
-from dsa_lite.stages.voting import agreement
+from dsa_lite.stages.voting import agreement, on_topic
 from dsa_lite.stages.writing import Refusal, Slot, Writing, fill
 from dsa_lite.teacher import Reply, Request
 
@@ -112,6 +112,7 @@ def reader(
 ) -> Callable[[Slot, Reply], Exercise | Refusal]:
     """Judges one reply by itself, as the exercise its draft says."""
     ways = {b.skill: {found for case in b.cases if (found := shape(case.solution))} for b in books}
+    known = {b.skill: frozenset().union(*(constants(case) or () for case in b.cases)) for b in books if b.cases}
     verify, checker = context.config.exercises.verify, context.job.skill.checker
     says_what_it_uses = context.config.teacher.form == "json"  # such teachers name what they use, and nothing else
 
@@ -132,6 +133,9 @@ def reader(
         way = ways.get(draft.skill, set()) if len(draft.skills) == 1 else set()
         if way and shape(solution) not in way:
             return Refusal("another way", f"{shape(solution)} instead of {' or '.join(sorted(way))}")
+        case = WorkedCase(problem=parsed.problem, solution=parsed.solution, answer=parsed.answer)
+        if way and (unfounded := (constants(case) or frozenset()) - known[draft.skill]):
+            return Refusal("number from nowhere", f"the problem does not say {', '.join(sorted(unfounded))}")
         answer = reduced(parsed.answer) if checker == "math" else parsed.answer
         update = {
             "id": reply.id, "problem": parsed.problem, "solution": solution, "answer": answer,
@@ -153,6 +157,7 @@ def _settler(
         for id, problem in old:
             index.add(id, problem)
         refused: dict[str, Refusal] = {}
+        by_id = {item.id: item for item in items}
         for item, readable in zip(items, checker.readable([i.answer for i in items]), strict=True):
             if not readable:
                 refused[item.id] = Refusal("answer cannot be checked", item.answer, item.problem)
@@ -160,7 +165,13 @@ def _settler(
                 refused[item.id] = Refusal("duplicate", f"the same problem as {twin}", item.problem)
             else:
                 index.add(item.id, item.problem)
-        left = [item for item in items if item.id not in refused] if votes else []
+        left = [item for item in items if item.id not in refused]
+        if context.config.exercises.on_topic and context.config.teacher.form == "text":
+            single = [item for item in left if len(item.skills) == 1]
+            for id, there in on_topic(context, stage, round, single).items():
+                if not there:
+                    refused[id] = Refusal("off topic", "it belongs to another skill", by_id[id].problem)
+        left = [item for item in left if item.id not in refused] if votes else []
         agreeing = agreement(context, stage, round, left, checker, votes) if left else {}
         for item in left:
             if 2 * agreeing[item.id] <= votes:

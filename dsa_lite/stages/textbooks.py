@@ -18,7 +18,7 @@ from dsa_lite.records import Exercise, Skill, Textbook, WorkedCase
 from dsa_lite.stages import graph as graph_stage
 from dsa_lite.stages.context import Context
 from dsa_lite.stages.held_out import HeldOutGuard
-from dsa_lite.stages.voting import verdicts
+from dsa_lite.stages.voting import on_topic, verdicts
 from dsa_lite.stages.writing import Refusal, Slot, Writing, fill
 from dsa_lite.teacher import Reply, Request
 
@@ -126,6 +126,7 @@ def _best(context: Context, checker: AnswerChecker) -> Callable[[Sequence[Textbo
         readable = checker.readable([case.answer for case in cases])
         sound = [case for case, ok in zip(cases, readable, strict=True) if ok]
         confirmed = verdicts(context, STAGE, 0, sound, checker, _VOTES)
+        sorted_there = on_topic(context, STAGE, 0, sound)
         refused: dict[str, Refusal] = {}
         by_skill: dict[str, list[Textbook]] = defaultdict(list)
         for item in items:
@@ -133,6 +134,8 @@ def _best(context: Context, checker: AnswerChecker) -> Callable[[Sequence[Textbo
             if False in found or True not in found:
                 words = "new solutions end otherwise" if False in found else "no new solution agrees"
                 refused[item.id] = Refusal("worked case not confirmed", words, item.text)
+            elif not all(sorted_there.get(case.id, True) for case in _as_exercises(item)):
+                refused[item.id] = Refusal("off topic", "a worked case belongs to another skill", item.text)
             else:
                 by_skill[item.skill].append(item)
         for same in by_skill.values():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from dsa_lite.core.graph import skill_id
 from dsa_lite.core.replies import read_solution
 from dsa_lite.errors import TeacherError
 from dsa_lite.io.answers.checker import AnswerChecker
@@ -51,6 +52,24 @@ def verdicts(
     return found
 
 
+def on_topic(
+    context: Context, stage: str, round: int, items: Sequence[Exercise], *, label: str = "sorted by topic"
+) -> dict[str, bool]:
+    """Whether the teacher, shown all skills of the graph, sorts each problem under the exercise's own, by id.
+
+    Asked once and on disk, as votes are; a reply that failed or names no skill says nothing and is left out.
+    """
+    skills = graph_stage.load(context).skills
+    prompts = context.prompts
+    listed = list(skills.values())
+    asked = {f"{e.id}/topic": e for e in items}
+    found = {v.id: v for v in context.folder.votes().read() if v.id in asked}
+    missing = [prompts.topic(id, listed, e.problem) for id, e in asked.items() if id not in found]
+    found |= _asked(context, stage, round, missing, label) if missing else {}
+    named = {id: skill_id(found[id].answer or "") for id in asked if id in found}
+    return {e.id: named[id] == e.skill for id, e in asked.items() if named.get(id) in skills}
+
+
 def _agreeing(
     items: Sequence[Exercise], answers: Mapping[str, Sequence[str]], checker: AnswerChecker
 ) -> dict[str, int]:
@@ -82,12 +101,14 @@ def _solved(
     return answers
 
 
-def _asked(context: Context, stage: str, round: int, requests: Sequence[Request]) -> dict[str, Vote]:
+def _asked(
+    context: Context, stage: str, round: int, requests: Sequence[Request], label: str = "solved again"
+) -> dict[str, Vote]:
     """New votes by id. A reply that failed is none: it is asked for again when the run goes on."""
     log, tokens = context.folder.votes(), 0
     found: dict[str, Vote] = {}
     failed: list[str] = []
-    context.progress(stage, 0, len(requests), label="solved again")
+    context.progress(stage, 0, len(requests), label=label)
     for done, reply in enumerate(context.teacher.write(requests), start=1):
         if reply.finish == "error":
             failed.append(reply.error)
@@ -96,7 +117,7 @@ def _asked(context: Context, stage: str, round: int, requests: Sequence[Request]
             log.append(vote)
         tokens += reply.tokens_out
         context.progress(
-            stage, done, len(requests), tokens, label="solved again", in_flight=context.look_at_teacher(),
+            stage, done, len(requests), tokens, label=label, in_flight=context.look_at_teacher(),
             **({"failed": len(failed)} if failed else {}),
         )  # fmt: skip
     log.sync()

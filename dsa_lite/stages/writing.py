@@ -74,6 +74,8 @@ _TOLD = {
     "unfinished": "it was too long",
     "wrong step": "a calculation was wrong",
     "outvoted": "the answer was wrong",
+    "off topic": "the problem belonged to another skill",
+    "number from nowhere": "the problem did not say all numbers that its solution uses",
     "another way": "the steps were not those of the skill",
     "answer cannot be checked": "the answer was not one short value",
     "held out": "that problem is taken, write a different one",

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dsa_lite.core.procedures import draw, naming, numbers, shape, steadiness
+from dsa_lite.core.procedures import constants, draw, naming, numbers, shape, steadiness
 from dsa_lite.records import WorkedCase
 
 SALE = WorkedCase(
@@ -44,10 +44,19 @@ def test_numbers_of_a_problem() -> None:
     assert numbers("A shirt of $1,250.50 is sold at 15 % off, 3 left.") == ("1,250.50", "15%", "3")
 
 
-def test_steadiness_counts_the_same_way_and_what_a_program_can_follow() -> None:
+def test_constants_are_what_neither_the_problem_nor_a_step_gives() -> None:
+    assert constants(PART) == {"100"}
+    assert constants(SALE) == {"100"}  # of the percentage
+    assert constants(PART.model_copy(update={"problem": "What percent of the seats is taken?"})) == {"20", "50", "100"}
+    assert constants(FACT) is None
+    assert constants(PART.model_copy(update={"solution": "20 / 50 = 0.5\n0.5 * 100 = 50"})) is None
+
+
+def test_steadiness_counts_the_same_way_what_a_program_can_follow_and_the_same_constants() -> None:
     assert steadiness([PART, PART]) == 3
+    assert steadiness([PART, PART.model_copy(update={"problem": "What percent is taken?"})]) == 2
     assert steadiness([SALE, PART]) == 2
-    assert steadiness([FACT]) == 1
+    assert steadiness([FACT, FACT]) == 1
 
 
 @given(st.integers(0, 2**32 - 1))

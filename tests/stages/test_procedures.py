@@ -35,12 +35,16 @@ class Writer:
     """Writes what `book` and `exercise` say of a request, sums by default; solves every sum rightly."""
 
     def __init__(
-        self, book: Callable[[Request], Any] | None = None, exercise: Callable[[Request], Any] | None = None
-    ) -> None:
+        self, book: Callable[[Request], Any] | None = None, exercise: Callable[[Request], Any] | None = None,
+        topic: Callable[[Request], str] | None = None,
+    ) -> None:  # fmt: skip
         self.book, self.exercise = book or self.sums, exercise or self.sum
+        self.topic = topic or (lambda request: "I cannot say")
 
     def __call__(self, request: Request) -> Any:
         task = request.messages[-1].content.splitlines()[0]
+        if task.startswith("problem: "):
+            return "Answer: " + self.topic(request)
         if task == "task: textbook":
             return self.book(request)
         if task == "task: solve":
@@ -136,7 +140,7 @@ def test_exercises_follow_the_procedure_name_the_skill_and_are_solved_again(desk
         if request.id == "addition-s-000":
             return "Problem: What is 7 plus 8?\nSolution:\n8 + 7 + 0 = 15\nAnswer: 15"
         if request.id == "addition-s-001":
-            return case(50, 60, right=False)
+            return "Problem: What is 50 plus 60?\nSolution:\n50 + 50 = 100\nAnswer: 100"
         return Writer.sum(request).replace("Answer: ", "Answer: The sum is ")
 
     teacher = ScriptedTeacher(Writer(exercise=exercise))
@@ -192,3 +196,38 @@ def test_a_teacher_that_cannot_write_a_procedure_is_recognised_by_its_first_repl
             textbooks.run(context)
     assert "'Percentages are fun!" in stopped.value.message
     assert len(teacher.requests) == 10
+
+
+def test_what_the_teacher_sorts_under_another_skill_is_off_topic(desk: Any) -> None:
+    """Worked cases and exercises alike; what it cannot sort stays."""
+
+    def topic(request: Request) -> str:
+        return "Squares" if request.id.startswith(("text-addition-000-case", "addition-s-000/", "squares")) else "?"
+
+    teacher = ScriptedTeacher(Writer(topic=topic))
+    settings = {**TEXT, "textbooks": {"candidates": 1, "min_chars": 20}}
+    with desk.context(teacher, **settings, teacher={"form": "text", "attempts": 2}) as context:
+        graph.run(context)
+        textbooks.run(context)
+        exercises.run(context)
+        refused = {r.id: r.reason for r in context.folder.rejected().read()}
+    assert refused == {"text-addition-000": "off topic", "addition-s-000": "off topic"}
+    (asked,) = [r for r in teacher.requests if r.id == "addition-s-000/topic"]
+    assert "- Squares\n- Perimeter of a rectangle: Find" in asked.messages[0].content
+
+
+def test_a_problem_that_does_not_say_its_numbers_is_refused(desk: Any) -> None:
+    def exercise(request: Request) -> str:
+        return (
+            Writer.sum(request)
+            if request.id != "addition-s-000"
+            else "Problem: How many are left?\nSolution:\n3 + 4 = 7\nAnswer: 7"
+        )
+
+    teacher = ScriptedTeacher(Writer(exercise=exercise))
+    with desk.context(teacher, **TEXT, teacher={"form": "text", "attempts": 2}) as context:
+        graph.run(context)
+        textbooks.run(context)
+        exercises.run(context)
+        (refused,) = [r for r in context.folder.rejected().read() if r.stage == "exercises"]
+    assert (refused.reason, refused.detail) == ("number from nowhere", "the problem does not say 3, 4")
