@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import networkx as nx
+
 from dsa_lite.config import TeacherSettings
 from dsa_lite.core.graph import GraphBuilder
 from dsa_lite.core.prompts import syllabus_request
@@ -77,7 +79,8 @@ def _judge(reply: Reply) -> Proposal | str:
 
 
 def _merged(reply: SyllabusReply) -> Proposal:
-    """Unusable names left out, duplicates merged, unknown prerequisites made topics, cycles broken."""
+    """Unusable names left out, duplicates merged, unknown prerequisites made topics, cycles broken, and what follows from
+    other prerequisites dropped."""
     left_out: dict[str, None] = {}
 
     def usable(name: str) -> bool:
@@ -96,6 +99,7 @@ def _merged(reply: SyllabusReply) -> Proposal:
         if usable(topic.name)
     ]
     graph, notes = GraphBuilder(topics, max_new_skills=0).build()
+    direct = nx.transitive_reduction(nx.DiGraph(graph.edges)).edges  # teachers name all that was learnt before
     ordered = sorted(graph.skills, key=graph.sort_key)
     return Proposal(
         description=_one_line(reply.description),
@@ -104,7 +108,7 @@ def _merged(reply: SyllabusReply) -> Proposal:
             Topic(
                 name=graph.skills[id].name,
                 description=graph.skills[id].description,
-                prerequisites=tuple(graph.skills[p].name for p in graph.prerequisites(id)),
+                prerequisites=tuple(graph.skills[p].name for p in graph.prerequisites(id) if (p, id) in direct),
             )
             for id in ordered
         ),
