@@ -281,3 +281,8 @@ class Config(Section):
     tune: TuneSettings = TuneSettings()
     dynamics: DynamicsSettings = DynamicsSettings()
     evaluate: EvaluateSettings = EvaluateSettings()
+
+    @property
+    def candidates(self) -> int:
+        """Texts written per passage of a textbook, of which one is kept."""
+        return self.textbooks.candidates if self.teacher.form == "text" else 1

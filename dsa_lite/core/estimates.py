@@ -100,8 +100,7 @@ class Cost:
 
 def costs(config: Config, counts: Counts, measured: Measured) -> dict[str, Cost]:
     """Of every stage, as if none were done."""
-    passages = config.textbooks.per_skill * counts.skills
-    textbooks = _written(passages, measured.kind("textbook"), config.teacher.attempts)
+    textbooks = _textbooks(config, config.textbooks.per_skill * counts.skills, measured)
     passages = textbooks.items if counts.passages is None else counts.passages
     exercises = _exercises(config, counts, measured)
     total = exercises.items if counts.exercises is None else counts.exercises
@@ -129,6 +128,18 @@ def _written(wanted: int, kind: Kind, attempts: int) -> Cost:
     return Cost(
         items=kind.kept(wanted, attempts), requests=requests, teacher_tokens=round(requests * kind.tokens),
         seconds=requests * kind.seconds,
+    )  # fmt: skip
+
+
+def _textbooks(config: Config, wanted: int, measured: Measured) -> Cost:
+    """Of several candidates one is kept, after its two worked cases were solved again."""
+    written = _written(wanted * config.candidates, measured.kind("textbook"), config.teacher.attempts)
+    solves = 2 * written.items if config.teacher.form == "text" else 0
+    solve = measured.kind("solve")
+    return Cost(
+        items=min(wanted, written.items), requests=written.requests + solves,
+        teacher_tokens=written.teacher_tokens + round(solves * solve.tokens),
+        seconds=written.seconds + solves * solve.seconds,
     )  # fmt: skip
 
 

@@ -79,7 +79,7 @@ def _judge(reply: Reply) -> Proposal | str:
 
 
 def _merged(reply: SyllabusReply) -> Proposal:
-    """Unusable names left out, duplicates merged, unknown prerequisites made topics, cycles broken, and what follows from
+    """Unusable names left out, duplicates merged, unknown prerequisites made topics, cycles broken; what follows from
     other prerequisites dropped."""
     left_out: dict[str, None] = {}
 

@@ -55,7 +55,7 @@ def plan(
     context: Context, graph: SkillGraph, settle: Callable[[Sequence[Textbook]], dict[str, Refusal]] | None = None
 ) -> Writing[Textbook]:
     """The wanted passages as slots, with their checks."""
-    settings, candidates = context.config.textbooks, context.config.textbooks.candidates if by_procedure(context) else 1
+    settings, candidates = context.config.textbooks, context.config.candidates
     guard = HeldOutGuard(context)
     slots: list[Slot] = []
     skill_by_slot: dict[str, Skill] = {}

@@ -14,7 +14,7 @@ from dsa_lite.core.fitting import FEWEST, FILL, FREE, MOST, fit, with_budget
 
 CONFIG = Config.model_validate(
     {
-        "teacher": {"attempts": 2},
+        "teacher": {"attempts": 2, "form": "json"},
         "textbooks": {"per_skill": 2},
         "exercises": {"single_per_skill": 10, "composed_per_skill": 5, "verify": "vote:1"},
         "rehearsal": {"share": 0.5, "own_words": 0.0},
@@ -49,6 +49,14 @@ def test_every_stage_by_hand() -> None:
     pretrain = found["pretrain"]  # 6 passages of 25 tokens, three times, in rows of 100
     assert (pretrain.steps, pretrain.trained_tokens) == (3, 450)
     assert pretrain.seconds == pytest.approx(45.0)
+
+
+def test_procedures_are_written_several_times_and_their_cases_solved_again() -> None:
+    settings = CONFIG.model_copy(update={"teacher": CONFIG.teacher.model_copy(update={"form": "text"})})
+    books = costs(settings, COUNTS, MEASURED)["textbooks"]
+    # 8 wanted, 3 of each: 24 and, half of them being usable, 12 more; 18 kept have two cases each
+    assert (books.requests, books.items) == (36 + 36, 8)
+    assert (books.teacher_tokens, books.seconds) == (36 * 50 + 36 * 8, 36 * 2.0 + 36 * 0.25)
 
 
 def test_the_base_is_asked_some_exercises_of_every_skill() -> None:
