@@ -182,7 +182,8 @@ def _spent(context: Context, stage: str, seconds: float) -> Cost:
     if stage in ("graph", "textbooks"):
         written = list((folder.decompositions() if stage == "graph" else folder.textbooks()).read())
     lost = [r for r in folder.rejected().read() if r.stage == stage and r.tokens_out]
-    votes = [v for v in folder.votes().read() if v.round in rounds]
+    logs = (folder.textbook_votes(),) if stage == "textbooks" else (folder.votes(), folder.topics())
+    votes = [v for log in logs for v in log.read() if v.round in rounds]
     saved = folder.load_checkpoint(stage) if stage in ("pretrain", "tune") else None
     items = {
         "graph": lambda: len(graph_stage.load(context).skills), "textbooks": lambda: len(textbook_stage.load(context)),

@@ -193,7 +193,7 @@ def _live(folder: RunDir) -> list[Exercise]:
 def _teacher_tokens(folder: RunDir) -> int:
     written: list[Decomposition | Textbook | Exercise | Rejected | Vote] = [
         *folder.decompositions().read(), *folder.textbooks().read(), *folder.exercises().read(),
-        *folder.rejected().read(), *folder.votes().read(),
+        *folder.rejected().read(), *folder.votes().read(), *folder.topics().read(), *folder.textbook_votes().read(),
     ]  # fmt: skip
     return sum(r.tokens_out for r in written)
 

@@ -8,10 +8,13 @@ from dsa_lite.core.graph import skill_id
 from dsa_lite.core.replies import read_solution
 from dsa_lite.errors import TeacherError
 from dsa_lite.io.answers.checker import AnswerChecker
+from dsa_lite.io.jsonl import Log
 from dsa_lite.records import Exercise, Vote
 from dsa_lite.stages import graph as graph_stage
 from dsa_lite.stages.context import Context
 from dsa_lite.teacher import Reply, Request
+
+TEXTBOOKS = "textbooks"  # the stage whose votes stand in a file of its own: it is redone with the textbooks
 
 
 def agreement(
@@ -52,9 +55,7 @@ def verdicts(
     return found
 
 
-def on_topic(
-    context: Context, stage: str, round: int, items: Sequence[Exercise], *, label: str = "sorted by topic"
-) -> dict[str, bool]:
+def on_topic(context: Context, stage: str, round: int, items: Sequence[Exercise]) -> dict[str, bool]:
     """Whether the teacher, shown all skills of the graph, sorts each problem under the exercise's own, by id.
 
     Asked once and on disk, as votes are; a reply that failed or names no skill says nothing and is left out.
@@ -63,9 +64,10 @@ def on_topic(
     prompts = context.prompts
     listed = list(skills.values())
     asked = {f"{e.id}/topic": e for e in items}
-    found = {v.id: v for v in context.folder.votes().read() if v.id in asked}
+    log = context.folder.textbook_votes() if stage == TEXTBOOKS else context.folder.topics()
+    found = {v.id: v for v in log.read() if v.id in asked}
     missing = [prompts.topic(id, listed, e.problem) for id, e in asked.items() if id not in found]
-    found |= _asked(context, stage, round, missing, label) if missing else {}
+    found |= _asked(context, stage, round, missing, log, "sorted by topic") if missing else {}
     named = {id: skill_id(found[id].answer or "") for id in asked if id in found}
     return {e.id: named[id] == e.skill for id, e in asked.items() if named.get(id) in skills}
 
@@ -91,9 +93,10 @@ def _solved(
 ) -> dict[str, list[str]]:
     """The answers that the new solutions of these numbers come to, by id: none of those cut off or malformed."""
     wanted = _requests(context, items, numbers)
-    found = {v.id: v for v in context.folder.votes().read()}
+    log = context.folder.textbook_votes() if stage == TEXTBOOKS else context.folder.votes()
+    found = {v.id: v for v in log.read()}
     if missing := [r for r in wanted if r.id not in found] if ask else []:
-        found |= _asked(context, stage, round, missing)
+        found |= _asked(context, stage, round, missing, log)
     answers: dict[str, list[str]] = {e.id: [] for e in items}
     for vote in (found[r.id] for r in wanted if r.id in found):
         if vote.answer is not None:
@@ -102,10 +105,10 @@ def _solved(
 
 
 def _asked(
-    context: Context, stage: str, round: int, requests: Sequence[Request], label: str = "solved again"
+    context: Context, stage: str, round: int, requests: Sequence[Request], log: Log[Vote], label: str = "solved again"
 ) -> dict[str, Vote]:
     """New votes by id. A reply that failed is none: it is asked for again when the run goes on."""
-    log, tokens = context.folder.votes(), 0
+    tokens = 0
     found: dict[str, Vote] = {}
     failed: list[str] = []
     context.progress(stage, 0, len(requests), label=label)

@@ -54,7 +54,18 @@ SMALL: dict[str, Any] = {
     "evaluate": {"max_tokens": 4, "batch_size": 2},
 }
 #: Lines in order of arrival: compared sorted.
-ARRIVAL = ("prerequisites", "textbooks", "exercises", "rehearsal", "own_answers", "own_words", "rejected", "votes")
+ARRIVAL = (
+    "prerequisites",
+    "textbooks",
+    "exercises",
+    "rehearsal",
+    "own_answers",
+    "own_words",
+    "rejected",
+    "votes",
+    "topics",
+    "textbook_votes",
+)
 OUTCOME = ("rounds", "training_dynamics", "evaluation")
 
 

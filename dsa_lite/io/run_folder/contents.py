@@ -33,7 +33,8 @@ R = TypeVar("R", bound=Record)
 RUN, LOCK, MANIFEST, EVENTS, REPORT = "run.toml", "run.lock", "manifest.json", "events.jsonl", "report.html"
 GRAPH, PREREQUISITES, TEACHER = "graph.json", "prerequisites.jsonl", "teacher.json"
 TEXTBOOKS, EXERCISES, REJECTED = "textbooks.jsonl", "exercises.jsonl", "rejected.jsonl"
-VOTES, SET_ASIDE = "votes.jsonl", "held_out.jsonl"
+VOTES, TOPICS, SET_ASIDE = "votes.jsonl", "topics.jsonl", "held_out.jsonl"
+TEXTBOOK_VOTES = "textbook_votes.jsonl"
 REHEARSAL, OWN_ANSWERS, OWN_WORDS = "rehearsal.jsonl", "own_answers.jsonl", "own_words.jsonl"
 ROUNDS, DYNAMICS, CHECKPOINTS = "rounds", "training_dynamics", "checkpoints"
 ADAPTER, EVALUATION, EXPORT, STATIC = "adapter", "evaluation", "export", "static"
@@ -41,8 +42,8 @@ ADAPTER, EVALUATION, EXPORT, STATIC = "adapter", "evaluation", "export", "static
 #: What each stage leaves behind besides its checkpoints and its lines in shared files.
 OUTPUTS: Mapping[str, tuple[str, ...]] = {
     "graph": (PREREQUISITES, GRAPH),
-    "textbooks": (TEXTBOOKS,),
-    "exercises": (EXERCISES, VOTES, SET_ASIDE),
+    "textbooks": (TEXTBOOKS, TEXTBOOK_VOTES),
+    "exercises": (EXERCISES, VOTES, TOPICS, SET_ASIDE),
     "rehearsal": (REHEARSAL, OWN_ANSWERS, OWN_WORDS),
     "pretrain": (),
     "tune": (ROUNDS, DYNAMICS, ADAPTER),
@@ -53,11 +54,11 @@ OUTPUTS: Mapping[str, tuple[str, ...]] = {
 #: What is counted and hashed when a stage is done, as patterns. Later stages append to the files shared between them.
 RECORDED: Mapping[str, tuple[str, ...]] = {
     "graph": (PREREQUISITES, GRAPH, REJECTED),
-    "textbooks": (TEXTBOOKS, REJECTED),
-    "exercises": (EXERCISES, VOTES, SET_ASIDE, REJECTED),
+    "textbooks": (TEXTBOOKS, TEXTBOOK_VOTES, REJECTED),
+    "exercises": (EXERCISES, VOTES, TOPICS, SET_ASIDE, REJECTED),
     "rehearsal": (REHEARSAL, OWN_ANSWERS, OWN_WORDS, REJECTED),
     "pretrain": (),
-    "tune": (f"{ROUNDS}/**/*", f"{ADAPTER}/**/*", EXERCISES, VOTES, REJECTED),
+    "tune": (f"{ROUNDS}/**/*", f"{ADAPTER}/**/*", EXERCISES, VOTES, TOPICS, REJECTED),
     "evaluate": (f"{EVALUATION}/before-*.jsonl", f"{EVALUATION}/after-*.jsonl"),
     "report": (REPORT, f"{DYNAMICS}/*", f"{EVALUATION}/summary.json", f"{EVALUATION}/items-*.jsonl"),
 }
@@ -122,7 +123,16 @@ class Contents:
         return self._log(EXERCISES, Exercise)
 
     def votes(self) -> Log[Vote]:
+        """New solutions of exercises."""
         return self._log(VOTES, Vote)
+
+    def topics(self) -> Log[Vote]:
+        """Under which skill the teacher sorts each exercise; `answer` is the skill's name."""
+        return self._log(TOPICS, Vote)
+
+    def textbook_votes(self) -> Log[Vote]:
+        """New solutions of worked cases, and the skills they are sorted under."""
+        return self._log(TEXTBOOK_VOTES, Vote)
 
     def rehearsed(self) -> Log[Rehearsed]:
         return self._log(REHEARSAL, Rehearsed)

@@ -191,7 +191,7 @@ class RunDir(Contents):
                 self.rejected().append(line)
 
     def _only_first_round(self) -> None:
-        for log in (self.exercises(), self.votes()):
+        for log in (self.exercises(), self.votes(), self.topics()):
             log.keep(lambda line: _field(line, "round") in (0, None))
 
     def _clear(self, stages: Sequence[str]) -> None:
