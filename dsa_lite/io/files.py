@@ -157,7 +157,7 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
     write_atomic(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
 
 
-def read_json(path: Path, hint: str) -> dict[str, Any] | None:
+def read_json(path: Path, hint: str = "restore it, or remove it") -> dict[str, Any] | None:
     """The object in a JSON file; None when there is no such file. ConfigError with `hint` where it holds none."""
     try:
         content = json.loads(path.read_bytes())

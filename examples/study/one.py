@@ -53,7 +53,7 @@ def _replace_exercises(run: RunDir, exercises: list[Exercise]) -> None:
         run.exercises().truncate(0)
         for exercise in exercises:
             run.exercises().append(exercise)
-        run.sync()
+        run.finish("exercises")  # counted anew: these are what the stage left behind
 
 
 def _say(event: Event) -> None:

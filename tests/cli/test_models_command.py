@@ -86,13 +86,14 @@ def test_config_show_names_every_source(home: Path, terminal: CliRunner, monkeyp
     assert result.exit_code == 0, result.output
     shown = tomllib.loads(result.stdout)
     assert set(shown) == set(Config.model_fields)
-    assert (shown["tune"]["epochs"], shown["tune"]["rounds"], shown["evaluate"]["limit"]) == (7, 6, 60)
+    assert (shown["tune"]["epochs"], shown["tune"]["rounds"], shown["evaluate"]["limit"]) == (7, 6, 40)
     found = json.loads(terminal.invoke(cli, [*words, "--json", "--changed"]).stdout)["settings"]
     sources = {row["setting"]: row["source"] for row in found}
     assert sources["tune.epochs"] == "DSA_LITE_TUNE_EPOCHS"
     assert sources["tune.rounds"] == str(home / "my.toml")
     assert sources["evaluate.limit"] == "preset quick"
-    assert sources["tune.learning_rate"] == "student's own file"
+    assert sources["tune.learning_rate"] == "preset quick"
+    assert sources["tune.final_rate"] == "student's own file"
     assert "seed" not in sources
 
 
@@ -150,4 +151,4 @@ def test_config_init(tmp_path: Path, terminal: CliRunner, monkeypatch: pytest.Mo
     assert Path("my.toml").read_text() == "edited"
     forced: Any = terminal.invoke(cli, ["config", "init", "my.toml", "--preset", "quick", "--force"])
     assert forced.exit_code == 0
-    assert tomllib.loads(Path("my.toml").read_text())["evaluate"] == {"limit": 60}
+    assert tomllib.loads(Path("my.toml").read_text())["evaluate"] == {"limit": 40, "max_tokens": 200}
