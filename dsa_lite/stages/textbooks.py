@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
 
 from dsa_lite.core.graph import SkillGraph
-from dsa_lite.core.procedures import steadiness
+from dsa_lite.core.procedures import numbers, steadiness
 from dsa_lite.core.replies import read_procedure
 from dsa_lite.core.steps import arithmetic_steps
 from dsa_lite.io.answers.checker import AnswerChecker
@@ -131,20 +131,26 @@ def _best(context: Context, checker: AnswerChecker) -> Callable[[Sequence[Textbo
         by_skill: dict[str, list[Textbook]] = defaultdict(list)
         for item in items:
             found = [confirmed.get(case.id) for case in _as_exercises(item)]
-            if False in found or True not in found:
-                words = "new solutions end otherwise" if False in found else "no new solution agrees"
+            if not all(found):
+                words = "new solutions end otherwise" if False in found else "new solutions do not agree"
                 refused[item.id] = Refusal("worked case not confirmed", words, item.text)
             elif not all(sorted_there.get(case.id, True) for case in _as_exercises(item)):
                 refused[item.id] = Refusal("off topic", "a worked case belongs to another skill", item.text)
             else:
                 by_skill[item.skill].append(item)
         for same in by_skill.values():
-            ranked = sorted(same, key=lambda b: (-steadiness(b.cases), sum(map(len, b.steps)), b.id))
+            ranked = sorted(same, key=_rank)
             for item in ranked[context.config.textbooks.per_skill :]:
                 refused[item.id] = Refusal("another was better", "", item.text, again=False)
         return refused
 
     return settle
+
+
+def _rank(book: Textbook) -> tuple[int, int, int, str]:
+    """The steadiest first, then those whose problems say most numbers, then the shortest."""
+    said = min(len(set(numbers(case.problem))) for case in book.cases)
+    return -steadiness(book.cases), -said, sum(map(len, book.steps)), book.id
 
 
 def _as_exercises(book: Textbook) -> Iterator[Exercise]:

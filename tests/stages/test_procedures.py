@@ -101,6 +101,17 @@ def test_a_procedure_whose_case_is_answered_otherwise_is_refused_and_asked_for_a
     assert again.messages[-1].content.endswith("refused before: new solutions end otherwise")
 
 
+def test_a_case_on_which_new_solutions_do_not_agree_is_not_confirmed(desk: Any) -> None:
+    class Unsure(Writer):
+        def __call__(self, request: Request) -> Any:
+            if "task: solve" in request.messages[-1].content and request.id.startswith("text-addition-000-case-2"):
+                return f"Answer: {request.seed}"
+            return super().__call__(request)
+
+    _, rejected, _ = write(desk, Unsure(), textbooks={"candidates": 1, "min_chars": 20})
+    assert [(r.id, r.detail) for r in rejected] == [("text-addition-000", "new solutions do not agree")]
+
+
 def test_what_is_whole_of_a_passage_that_ran_over_is_kept(desk: Any) -> None:
     def book(request: Request) -> Any:
         return desk.reply(request, procedure(case(20, 11)) + "\nProblem: What is 3 pl", "length")
