@@ -120,8 +120,8 @@ class ExerciseSettings(Section):
     )
     on_topic: bool = Field(
         default=True,
-        description="an exercise of one skill that the teacher, shown all of them, sorts under another is rejected; "
-        "only where teacher.form is text",
+        description="an exercise of one skill that the teacher, shown all of them, sorts under another is rejected, as "
+        "procedures always are; only where teacher.form is text",
     )
     near_duplicate: float = Field(
         default=0.8,

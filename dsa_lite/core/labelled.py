@@ -13,6 +13,8 @@ _LABEL = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _ITEM = re.compile(r"^[ \t]*(?:\d{1,2}[.)]|[-*•]|step \d{1,2}[:.)])[ \t]+", re.IGNORECASE)
+#: Of words; a power (2**3) is none.
+_EMPHASIS = re.compile(r"(?<![\w*)])\*\*(?=\S)([^*\n]+?)(?<=\S)\*\*(?![\w*(])")
 _KINDS = {"question": "problem", "facts": "procedure"}
 
 
@@ -54,4 +56,6 @@ def items(text: str) -> list[str]:
 
 
 def _plain(text: str) -> str:
-    return re.sub(r"\*\*|__|^[ \t]*#+[ \t]*$|^[ \t]*(?:-{3,}|\*{3,})[ \t]*$", "", text, flags=re.MULTILINE).strip()
+    text = re.sub(r"^[ \t]*(?:#+|-{3,}|\*{3,})[ \t]*$", "", text, flags=re.MULTILINE)
+    text = _EMPHASIS.sub(r"\1", text).strip()
+    return text.removeprefix("**").removesuffix("**").strip()

@@ -23,6 +23,7 @@ _TOKEN = re.compile(r"\d[\d,]*(?:\.\d+)?|[+\-*/()]")
 _EXPRESSION = re.compile(r"[\d.,+\-*/() ]+")
 _RESULT = re.compile(r"\d[\d,]*(?:\.\d+)? ?%?")
 _PERCENT_OF = re.compile(r"(\d+(?:\.\d+)?) ?% of ")
+_LONGEST = 12  # characters of a number that is calculated with
 _MOST = 4  # numbers of a problem for which new ones are drawn
 _TRIES, _CHOICES = 60, 3
 _DECIMALS = 2  # most digits after the point of any result
@@ -30,7 +31,7 @@ _DECIMALS = 2  # most digits after the point of any result
 
 def naming(names: Sequence[str], solution: str) -> str:
     """A solution that names every skill it is written for: what it lacks is put before it."""
-    lacking = [name for name in names if name.casefold() not in solution.casefold()]
+    lacking = [name for name in names if not re.search(rf"(?<!\w){re.escape(name)}(?!\w)", solution, re.IGNORECASE)]
     return f"{'; '.join(lacking)}:\n{solution}" if lacking else solution
 
 
@@ -68,10 +69,10 @@ def draw(case: WorkedCase, rng: np.random.Generator) -> tuple[str, ...]:
 
     Where a program can follow the case's steps, the numbers give results above zero with at most two decimals, and of
     three such choices the one with the shortest results is taken: a small teacher slips less, a small student learns
-    more.
+    more. Where no choice does, the first is taken as it is.
     """
     found = numbers(case.problem)
-    if not found or len(found) > _MOST:
+    if not found or len(found) > _MOST or max(map(len, found)) > _LONGEST:
         return ()
     plan = _Plan.of(case)
     drawn = [tuple(_like(number, rng) for number in found) for _ in range(_TRIES if plan else 1)]
@@ -91,7 +92,8 @@ def _like(number: str, rng: np.random.Generator) -> str:
     if number.endswith("%"):
         return f"{5 * int(rng.integers(1, max(2, min(19, int(value * 3) // 5)) + 1))}%"
     if value.denominator > 1:
-        return f"{int(rng.integers(max(1, int(value * 5)), int(value * 20) + 2)) / 10:g}"
+        tenths = int(rng.integers(max(1, int(value * 5)), int(value * 20) + 2))
+        return f"{tenths / 10:.1f}".removesuffix(".0")
     step = 10 ** (len(str(int(value))) - 2) if value >= 100 else 5 if value >= 10 and value % 5 == 0 else 1
     low, high = max(1, int(value / 3) // step), max(2, int(value * 4) // step)
     return str(step * int(rng.integers(low, high + 1)))
@@ -106,6 +108,9 @@ class _Plan:
     @classmethod
     def of(cls, case: WorkedCase) -> _Plan | None:
         """None where a step is more than numbers, signs and brackets, or does not follow from the problem's numbers."""
+        written = [*numbers(case.problem), *_TOKEN.findall(case.solution)]
+        if max(map(len, written), default=0) > _LONGEST:
+            return None
         known = _amounts(numbers(case.problem))
         steps = []
         for step in case.solution.translate(_SIGNS).splitlines():
@@ -129,7 +134,7 @@ class _Plan:
             if value is None or value <= 0 or (value * 10**_DECIMALS).denominator > 1:
                 return None
             known.append(value)
-            total += len(f"{float(value):g}")
+            total += len(str(value.numerator if value.denominator == 1 else float(value)))
         return total
 
 
@@ -176,12 +181,14 @@ def _calculated(tokens: Sequence[str | int], known: Sequence[Fraction]) -> Fract
         place += 1
         if token == "(":
             value = sum_()
+            if tokens[place] != ")":
+                raise ValueError
             place += 1
             return value
         return known[token] if isinstance(token, int) else _value(token)
 
     try:
         value = sum_()
-    except (IndexError, ValueError, ZeroDivisionError):
+    except (IndexError, ValueError, ZeroDivisionError, RecursionError):
         return None
     return value if place == len(tokens) else None

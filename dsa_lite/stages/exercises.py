@@ -111,8 +111,9 @@ def reader(
     context: Context, drafts: dict[str, Exercise], graph: SkillGraph, guard: HeldOutGuard, books: Sequence[Textbook]
 ) -> Callable[[Slot, Reply], Exercise | Refusal]:
     """Judges one reply by itself, as the exercise its draft says."""
-    ways = {b.skill: {found for case in b.cases if (found := shape(case.solution))} for b in books}
-    known = {b.skill: frozenset().union(*(constants(case) or () for case in b.cases)) for b in books if b.cases}
+    ways = {b.skill: {taken for case in b.cases if (taken := shape(case.solution))} for b in books}
+    found = {b.skill: [own for case in b.cases if (own := constants(case)) is not None] for b in books}
+    known = {skill: frozenset[str]().union(*each) for skill, each in found.items() if each}
     verify, checker = context.config.exercises.verify, context.job.skill.checker
     says_what_it_uses = context.config.teacher.form == "json"  # such teachers name what they use, and nothing else
 
@@ -127,14 +128,14 @@ def reader(
         solution = naming(names, parsed.solution)
         if clash := guard.clash(parsed.problem, solution):
             return Refusal("held out", clash)
-        steps = arithmetic_steps(solution)
+        steps = arithmetic_steps(parsed.solution)
         if steps.wrong and verify != "none":
             return Refusal("wrong step", f"{steps.wrong} of {sum(steps)} arithmetic steps")
         way = ways.get(draft.skill, set()) if len(draft.skills) == 1 else set()
-        if way and shape(solution) not in way:
-            return Refusal("another way", f"{shape(solution)} instead of {' or '.join(sorted(way))}")
+        if way and (taken := shape(parsed.solution)) not in way:
+            return Refusal("another way", f"{taken} instead of {' or '.join(sorted(way))}")
         case = WorkedCase(problem=parsed.problem, solution=parsed.solution, answer=parsed.answer)
-        if way and (unfounded := (constants(case) or frozenset()) - known[draft.skill]):
+        if way and draft.skill in known and (unfounded := (constants(case) or frozenset()) - known[draft.skill]):
             return Refusal("number from nowhere", f"the problem does not say {', '.join(sorted(unfounded))}")
         answer = reduced(parsed.answer) if checker == "math" else parsed.answer
         update = {

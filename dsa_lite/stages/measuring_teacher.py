@@ -11,13 +11,14 @@ from dsa_lite.core.estimates import Kind
 from dsa_lite.core.graph import SkillGraph
 from dsa_lite.core.replies import read_prerequisites, read_solution
 from dsa_lite.errors import TeacherError
-from dsa_lite.records import Exercise, Passage, Textbook
+from dsa_lite.io.run_folder.rundir import RunDir
+from dsa_lite.records import Exercise, Passage, Textbook, Vote
 from dsa_lite.stages import exercises as exercise_stage
 from dsa_lite.stages import setting_aside
 from dsa_lite.stages import textbooks as textbook_stage
 from dsa_lite.stages.context import Context
 from dsa_lite.stages.held_out import HeldOutGuard
-from dsa_lite.stages.writing import Refusal, Slot
+from dsa_lite.stages.writing import SPARE, Refusal, Slot
 from dsa_lite.teacher import Reply, Request
 
 BATCHES = (6, 24, 96)  # requests at a time
@@ -58,6 +59,8 @@ def measure_teacher(context: Context, graph: SkillGraph) -> TeacherSample:
     size, spent = BATCHES[0], 0.0
     while size:
         asked = list(tries.batch(size, sample.exercises))
+        if not asked:
+            break  # the run asks the teacher nothing
         replies, wall, busy = _timed(context, [t.request for t in asked])
         share = busy / (sum(r.seconds for r in replies) or float(len(replies)))
         by_id = {t.request.id: t for t in asked}
@@ -226,15 +229,23 @@ def kinds_of_run(context: Context, done: Collection[str]) -> dict[str, Kind]:
         if stage not in done or entry is None or not entry.seconds:
             continue
         written = [item for item in items if item.tokens_out]
-        aside = (setting_aside.KEPT, setting_aside.UNCONFIRMED, setting_aside.TRAINED_ON)  # usable, but for the test
+        aside = (setting_aside.KEPT, setting_aside.UNCONFIRMED, setting_aside.TRAINED_ON, SPARE)  # usable all the same
         lost = [r for r in folder.rejected().read() if r.stage == stage and r.reason not in aside]
         unwritten = [r for r in lost if r.tokens_out]  # what was settled later stands among the written, too
-        votes = [v for v in folder.votes().read() if v.round == 0] if stage == "exercises" else []
+        votes, topics = _asked_again(folder, stage)
         replies = len(written) + len(unwritten)
         if replies:
             tokens = sum(item.tokens_out for item in [*written, *unwritten]) / replies
-            seconds = entry.seconds / (replies + len(votes))
+            seconds = entry.seconds / (replies + len(votes) + len(topics))
             found[name] = Kind(seconds, tokens, max(0.05, 1 - len(lost) / replies))
             if votes:
                 found["solve"] = Kind(seconds, sum(v.tokens_out for v in votes) / len(votes), 1.0)
     return found
+
+
+def _asked_again(folder: RunDir, stage: str) -> tuple[list[Vote], list[Vote]]:
+    """The new solutions of a stage before tuning, and the topics."""
+    if stage == "textbooks":
+        both = list(folder.textbook_votes().read())
+        return [v for v in both if not v.id.endswith("/topic")], [v for v in both if v.id.endswith("/topic")]
+    return [v for v in folder.votes().read() if v.round == 0], [v for v in folder.topics().read() if v.round == 0]

@@ -177,7 +177,9 @@ def _progress(context: Context, stage: str) -> float:
 def _spent(context: Context, stage: str, seconds: float) -> Cost:
     """What a finished stage really took."""
     folder = context.folder
-    rounds = {"exercises": range(1), "tune": range(1, context.config.tune.rounds + 1)}.get(stage, range(0))
+    rounds = {"textbooks": range(1), "exercises": range(1), "tune": range(1, context.config.tune.rounds + 1)}.get(
+        stage, range(0)
+    )
     written: list[Textbook | Exercise | Decomposition] = [e for e in folder.exercises().read() if e.round in rounds]
     if stage in ("graph", "textbooks"):
         written = list((folder.decompositions() if stage == "graph" else folder.textbooks()).read())

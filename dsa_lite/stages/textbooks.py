@@ -19,7 +19,7 @@ from dsa_lite.stages import graph as graph_stage
 from dsa_lite.stages.context import Context
 from dsa_lite.stages.held_out import HeldOutGuard
 from dsa_lite.stages.voting import on_topic, verdicts
-from dsa_lite.stages.writing import Refusal, Slot, Writing, fill
+from dsa_lite.stages.writing import SPARE, Refusal, Slot, Writing, fill
 from dsa_lite.teacher import Reply, Request
 
 STAGE = "textbooks"
@@ -141,7 +141,7 @@ def _best(context: Context, checker: AnswerChecker) -> Callable[[Sequence[Textbo
         for same in by_skill.values():
             ranked = sorted(same, key=_rank)
             for item in ranked[context.config.textbooks.per_skill :]:
-                refused[item.id] = Refusal("another was better", "", item.text, again=False)
+                refused[item.id] = Refusal(SPARE, "", item.text, again=False)
         return refused
 
     return settle

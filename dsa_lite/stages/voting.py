@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from dsa_lite.core.graph import skill_id
+from dsa_lite.core.instructions import SHOWN
 from dsa_lite.core.replies import read_solution
 from dsa_lite.errors import TeacherError
 from dsa_lite.io.answers.checker import AnswerChecker
@@ -69,7 +70,8 @@ def on_topic(context: Context, stage: str, round: int, items: Sequence[Exercise]
     missing = [prompts.topic(id, listed, e.problem) for id, e in asked.items() if id not in found]
     found |= _asked(context, stage, round, missing, log, "sorted by topic") if missing else {}
     named = {id: skill_id(found[id].answer or "") for id in asked if id in found}
-    return {e.id: named[id] == e.skill for id, e in asked.items() if named.get(id) in skills}
+    known = {*skills, skill_id(SHOWN[context.job.skill.checker][0])}
+    return {e.id: named[id] == e.skill for id, e in asked.items() if named.get(id) in known}
 
 
 def _agreeing(

@@ -21,6 +21,8 @@ from dsa_lite.teacher import Reply, Request
 
 R = TypeVar("R", Exercise, Textbook, Decomposition)
 
+#: Reason of what is as good as any and one too many.
+SPARE = "another was better"
 #: Characters of a rejected text that are kept.
 SAMPLE_CHARS = 400
 
@@ -51,9 +53,10 @@ class Slot:
 class Writing(Generic[R]):
     """One stage's (or round's) writing. `read` judges a reply by itself, `settle` the items of a pass together.
 
-    `settle(items)` gets every item kept so far in slot order and returns the refused ones by id. It must be a pure
-    function of what it is given. `reads_cut`: `read` is also asked about replies that were cut off. `enough(items)`:
-    slots that are not wanted any more. `show(item)`: one line of the first that is kept, for who watches.
+    `settle(items)` gets every item kept so far in slot order and returns the refused ones by id. It must follow from
+    what it is given and from what it asked before, which is on disk. `reads_cut`: `read` is also asked about replies
+    that were cut off. `enough(items)`: slots that are not wanted any more. `show(item)`: one line of the first that is
+    kept, for who watches.
     """
 
     stage: str
@@ -72,6 +75,7 @@ class Writing(Generic[R]):
 _TOLD = {
     "duplicate": "that problem is in the course already, write a different one",
     "unfinished": "it was too long",
+    "not written": "",
     "wrong step": "a calculation was wrong",
     "outvoted": "the answer was wrong",
     "off topic": "the problem belonged to another skill",
@@ -141,7 +145,9 @@ def _id(slot: str, attempt: int) -> str:
 
 def _told(rejected: Rejected | None) -> str:
     """Why the last reply was refused, in words for the teacher."""
-    return _TOLD.get(rejected.reason, rejected.detail or rejected.reason) if rejected else ""
+    if rejected is None:
+        return ""
+    return " ".join(_TOLD.get(rejected.reason, rejected.detail or rejected.reason).split())
 
 
 def _ask(
@@ -204,12 +210,13 @@ def _reject(
 def _check_yield(context: Context, writing: Writing[R], state: _State[R]) -> None:
     """Stop a teacher that writes garbage before it has cost hours."""
     limits = context.config.teacher
-    settled = len(state.written.keys() & state.rejected.keys())
-    replies = len(state.written) + len(state.rejected) - settled
-    if replies < limits.min_replies or len(state.written) - settled >= limits.min_yield * replies:
+    refused = {id: r for id, r in state.rejected.items() if r.reason != SPARE}
+    usable = len(state.written.keys() - refused.keys())
+    replies = len(state.written.keys() | state.rejected.keys())
+    if replies < limits.min_replies or usable >= limits.min_yield * replies:
         return
-    counts = Counter(r.reason for r in state.rejected.values())
-    samples = list(state.rejected.values())[-3:]
+    counts = Counter(r.reason for r in refused.values())
+    samples = list(refused.values())[-3:]
     lines = [f"{counts.total()} of {replies} replies are unusable:"]
     lines += [f"  {count:5d}  {reason}" for reason, count in counts.most_common()]
     lines += ["the last three begin:"]

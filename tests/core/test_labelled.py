@@ -46,6 +46,19 @@ def test_what_is_missing_is_said(text: str, why: str) -> None:
     assert read_exercise(text) == why
 
 
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("What is 2**3 * 2**4?", "What is 2**3 * 2**4?"),
+        ("What does __init__ do?", "What does __init__ do?"),
+        ("What is **half** of 2**10?", "What is half of 2**10?"),
+    ],
+)
+def test_powers_and_names_are_no_emphasis(written: str, read: str) -> None:
+    (found,) = worked(parts(f"**Problem:** {written}\n**Solution:** so.\n**Answer: 5**"))
+    assert (found.problem, found.answer) == (read, "5")
+
+
 def test_a_word_with_a_colon_inside_a_line_is_no_label() -> None:
     (found,) = worked(parts("Problem: Say the answer: yes or no?\nSolution: It is so.\nAnswer: yes"))
     assert found == Worked("Say the answer: yes or no?", "It is so.", "yes")

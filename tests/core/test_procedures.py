@@ -25,6 +25,7 @@ FACT = WorkedCase(problem="Which direction is opposite to east?", solution="It i
 def test_naming_adds_the_skills_a_solution_does_not_name() -> None:
     assert naming(["Sale price"], "20 - 3 = 17") == "Sale price:\n20 - 3 = 17"
     assert naming(["Sale price"], "The sale price is 17.") == "The sale price is 17."
+    assert naming(["Sum"], "Summary: 17") == "Sum:\nSummary: 17"
     assert naming(["Tax", "Sale price"], "Tax: 1\n20 - 3 = 17") == "Sale price:\nTax: 1\n20 - 3 = 17"
 
 
@@ -50,6 +51,29 @@ def test_constants_are_what_neither_the_problem_nor_a_step_gives() -> None:
     assert constants(PART.model_copy(update={"problem": "What percent of the seats is taken?"})) == {"20", "50", "100"}
     assert constants(FACT) is None
     assert constants(PART.model_copy(update={"solution": "20 / 50 = 0.5\n0.5 * 100 = 50"})) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "(" * 600 + "5 = 5",
+        "9" * 320 + " + 1 = 2",
+        "9" * 5000 + " + 1 = 2",
+        "(2 + 3 4 = 5",
+        "5 / 0 = 1",
+        "٣ + 4 = 7",
+        "",
+    ],
+)
+def test_odd_texts_are_nothing_that_a_program_follows(text: str) -> None:
+    case = WorkedCase(problem=f"How much is {text[:400]} or 1234567890123456789.5?", solution=text, answer="5")
+    assert constants(case) is None
+    assert draw(case, np.random.default_rng(0)) == ()
+
+
+def test_large_numbers_are_drawn_as_such() -> None:
+    case = WorkedCase(problem="Round 250000.50 and 650000.", solution="x", answer="1")
+    assert all("e" not in n for seed in range(50) for n in draw(case, np.random.default_rng(seed)))
 
 
 def test_steadiness_counts_the_same_way_what_a_program_can_follow_and_the_same_constants() -> None:

@@ -175,6 +175,13 @@ def test_a_teacher_without_a_usable_reply_still_leaves_a_plan(look: Callable[...
     assert found.measured.tune_token > 0
 
 
+def test_a_run_that_asks_the_teacher_nothing_is_planned_all_the_same(desk: Any, look: Callable[..., Survey]) -> None:
+    nothing = {"single_per_skill": 0, "composed_per_skill": 0}
+    found = look("none", graph={"expand": False}, textbooks={"per_skill": 0}, exercises=nothing)
+    assert not desk.teacher.requests
+    assert found.plan(found.job.config)
+
+
 def test_what_was_chosen_for_a_time_is_read_back(tmp_path: Path) -> None:
     chosen = {"seconds": 60.0, "settings": {"tune": {"rounds": 2, "epochs": 5}}}
     job = pipeline.prepare("calculus", out=tmp_path / "r", within=chosen)

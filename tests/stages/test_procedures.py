@@ -209,6 +209,39 @@ def test_a_teacher_that_cannot_write_a_procedure_is_recognised_by_its_first_repl
     assert len(teacher.requests) == 10
 
 
+def test_spare_procedures_do_not_count_as_unusable(desk: Any) -> None:
+    spoilt = Writer(lambda r: "?" if r.id.startswith("text-squares") else Writer.sums(r))
+    settings = {"teacher": {"min_replies": 10, "min_yield": 0.5}, "textbooks": {"candidates": 6, "min_chars": 20}}
+    kept, rejected, _ = write(desk, spoilt, **settings)
+    assert len(kept) == 3
+    assert sum(r.reason == "another was better" for r in rejected) == 15
+
+
+def test_units_in_the_worked_cases_do_not_forbid_the_constants_of_exercises(desk: Any) -> None:
+    def book(request: Request) -> str:
+        case = "Problem: Add 7 m and 4 m, twice.\nSolution:\n7 + 4 = 11 m\n11 * 2 = 22 m\nAnswer: 22"
+        return procedure(case)
+
+    def exercise(request: Request) -> str:
+        a, b = random.Random(request.seed).choices(range(10, 500), k=2)
+        steps = f"{a} + {b} = {a + b}\n{a + b} * 2 = {2 * (a + b)}"
+        return f"Problem: Add {a} and {b}, twice.\nSolution:\n{steps}\nAnswer: {2 * (a + b)}"
+
+    class Twice(Writer):
+        def __call__(self, request: Request) -> Any:
+            if "task: solve" in request.messages[-1].content:
+                a, b = map(int, re.findall(r"\d+", request.messages[-1].content))
+                return f"Answer: {2 * (a + b)}"
+            return super().__call__(request)
+
+    teacher = ScriptedTeacher(Twice(book, exercise))
+    with desk.context(teacher, **TEXT, teacher={"form": "text"}) as context:
+        graph.run(context)
+        textbooks.run(context)
+        exercises.run(context)
+        assert len(exercises.load(context)) == 12
+
+
 def test_what_the_teacher_sorts_under_another_skill_is_off_topic(desk: Any) -> None:
     """Worked cases and exercises alike; what it cannot sort stays."""
 
