@@ -113,7 +113,7 @@ def _asked(
     tokens = 0
     found: dict[str, Vote] = {}
     failed: list[str] = []
-    context.progress(stage, 0, len(requests), label=label)
+    context.progress(stage, 0, len(requests), label=label, in_flight=context.look_at_teacher())
     for done, reply in enumerate(context.teacher.write(requests), start=1):
         if reply.finish == "error":
             failed.append(reply.error)

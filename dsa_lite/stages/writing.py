@@ -159,7 +159,7 @@ def _ask(
     asked = {id: slot for id, slot, _ in wanted}
     total = len(writing.slots)
     label = f"round {writing.round}, new {writing.unit}" if writing.round else ""
-    context.progress(writing.stage, kept, total, state.tokens, label)
+    context.progress(writing.stage, kept, total, state.tokens, label, context.look_at_teacher())
     requests: Iterator[Request] = (slot.ask(id, why) for id, slot, why in wanted)
     for reply in context.teacher.write(requests):
         result = _judge(writing, asked[reply.id], reply)
