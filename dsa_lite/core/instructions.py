@@ -2,8 +2,8 @@
 
 In "text" the form is shown by example: earlier turns of the chat hold whole replies, and a small model writes the next
 one like them. In "json" it is described and held by a grammar. With a teacher of 1.5 B parameters 24 of 24 procedures
-and 56 of 60 exercises came in the form shown; of procedures described in words alone 11 of 18 did, and 17 of 24 with the
-example inside the request instead of in turns before it.
+and 56 of 60 exercises came in the form shown. Of procedures described in words alone 11 of 18 did, and 17 of 24 where
+the example stood inside the request instead of in turns before it.
 """
 
 from __future__ import annotations
